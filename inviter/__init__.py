@@ -1,0 +1,1 @@
+"""Inviter: a clinic invites its patients, and they join."""
