@@ -1,0 +1,199 @@
+"""Settings: the only module that reads the environment. All that is wrong is said at once."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "INVITER_"
+ROOT = Path(__file__).resolve().parent.parent
+INSTANCE = ROOT / "instance"
+SECRET_KEY_LENGTH = 32
+
+
+class ConfigError(Exception):
+    """Names every setting that is wrong and what to do about each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(["Inviter cannot start:", *(f"- {each}" for each in problems)]))
+        self.problems = problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Defaults are those of the demo with nothing set; `read` makes one from the environment."""
+
+    demo: bool
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_url: str
+    base_url: str
+    secret_key: str = field(repr=False)
+    old_secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    trusted_hosts: tuple[str, ...] = ()
+    proxy_hops: int = 0
+    email: str = "mailbox"
+    email_from: str = "Inviter <invitations@example.org>"
+    sendgrid_api_key: str = field(default="", repr=False)
+    sendgrid_url: str = ""
+    sms: str = "mailbox"
+    sms_regions: tuple[str, ...] = ("CA", "US")
+    idle_minutes: int = 30
+    doubt_after: timedelta = timedelta(minutes=15)
+    log_format: str = "text"
+    argon2_time_cost: int = 3  # not from the environment: only tests ask for less
+    argon2_memory_kib: int = 65_536  # at least 32
+
+    @property
+    def is_secure(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+def read(environ: Mapping[str, str], *, demo: bool = False, instance: Path = INSTANCE) -> Config:
+    """`demo` is what holds where INVITER_DEMO is not set. Raises ConfigError."""
+    return _Reader(environ, demo, instance).read()
+
+
+class _Reader:
+    """Collects every problem instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str], demo: bool, instance: Path) -> None:
+        self._values = {
+            name.removeprefix(PREFIX): value.strip()
+            for name, value in environ.items()
+            if name.startswith(PREFIX) and value.strip()
+        }
+        self._instance = instance
+        self._problems: list[str] = []
+        self._demo = self._choice("DEMO", ("0", "1"), "1" if demo else "0") == "1"
+
+    def read(self) -> Config:
+        port = self._number("PORT", 8000, 1, 65535)
+        config = Config(
+            demo=self._demo,
+            host=self._values.get("HOST", "127.0.0.1"),
+            port=port,
+            database_url=self._database_url(),
+            base_url=self._base_url(port),
+            secret_key=self._secret_key(),
+            old_secret_keys=self._list("OLD_SECRET_KEYS"),
+            trusted_hosts=self._list("TRUSTED_HOSTS"),
+            proxy_hops=self._number("PROXY_HOPS", 0, 0, 10),
+            email=self._sender("EMAIL", ("mailbox", "sendgrid")),
+            email_from=self._email_from(),
+            sendgrid_api_key=self._values.get("SENDGRID_API_KEY", ""),
+            sendgrid_url=self._url("SENDGRID_URL"),
+            sms=self._sender("SMS", ("mailbox", "off")),
+            sms_regions=self._regions(),
+            idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
+            doubt_after=timedelta(minutes=self._number("DOUBT_MINUTES", 15, 1, 1440)),
+            log_format=self._choice("LOG_FORMAT", ("text", "json"), "text"),
+        )
+        if config.email == "sendgrid" and not config.sendgrid_api_key:
+            self._problem("SENDGRID_API_KEY is needed when INVITER_EMAIL is sendgrid.")
+        if self._problems:
+            raise ConfigError(self._problems)
+        return config
+
+    def _problem(self, text: str) -> None:
+        self._problems.append(PREFIX + text)
+
+    def _number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self._values.get(name, str(default))
+        if value.isascii() and value.isdigit() and least <= int(value) <= most:
+            return int(value)
+        self._problem(f"{name} must be a whole number from {least} to {most}, not {value!r}.")
+        return default
+
+    def _choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        value = self._values.get(name, default)
+        if value in choices:
+            return value
+        self._problem(f"{name} must be {' or '.join(choices)}, not {value!r}.")
+        return default
+
+    def _list(self, name: str) -> tuple[str, ...]:
+        parts = (part.strip() for part in self._values.get(name, "").split(","))
+        return tuple(part for part in parts if part)
+
+    def _sender(self, name: str, choices: tuple[str, ...]) -> str:
+        default = "mailbox" if self._demo else ""
+        if not self._demo:
+            choices = tuple(each for each in choices if each != "mailbox")
+        if not default and name not in self._values:
+            self._problem(f"{name} must say how messages leave: {' or '.join(choices)}.")
+            return choices[0]
+        return self._choice(name, choices, default)
+
+    def _email_from(self) -> str:
+        value = self._values.get("EMAIL_FROM", "")
+        if not value:
+            if not self._demo:
+                self._problem("EMAIL_FROM is needed: the address that messages come from.")
+            return Config.email_from
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", parseaddr(value)[1]):
+            self._problem(f"EMAIL_FROM must be an address such as {Config.email_from}.")
+        return value
+
+    def _regions(self) -> tuple[str, ...]:
+        regions = self._list("SMS_REGIONS") or Config.sms_regions
+        wrong = [each for each in regions if not re.fullmatch("[A-Z]{2}", each)]
+        if wrong:
+            self._problem(f"SMS_REGIONS must be two-letter countries such as CA,US, not {wrong}.")
+        return regions
+
+    def _url(self, name: str) -> str:
+        value = self._values.get(name, "").rstrip("/")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            self._problem(f"{name} must begin with https:// or http:// and name a host.")
+        return value
+
+    def _base_url(self, port: int) -> str:
+        value = self._url("BASE_URL")
+        if not value and not self._demo:
+            self._problem("BASE_URL is needed: the address that links in messages begin with.")
+        return value or f"http://127.0.0.1:{port}"
+
+    def _secret_key(self) -> str:
+        value = self._values.get("SECRET_KEY", "")
+        if not value and self._demo:
+            return self._demo_secret_key()
+        if len(value) < SECRET_KEY_LENGTH:
+            self._problem(
+                f"SECRET_KEY must be at least {SECRET_KEY_LENGTH} characters; make one with:"
+                ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+        return value
+
+    def _demo_secret_key(self) -> str:
+        """Kept beside the demo's database, which it opens."""
+        path = self._instance / "secret_key"
+        if not path.exists():
+            self._instance.mkdir(exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(SECRET_KEY_LENGTH))
+        return path.read_text().strip()
+
+    def _database_url(self) -> str:
+        value = self._values.get("DATABASE_URL")
+        if value is None:
+            self._instance.mkdir(exist_ok=True)
+            return f"sqlite:///{self._instance / 'inviter.db'}"
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            url = None
+        if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
+            self._problem("DATABASE_URL must begin with sqlite:/// or postgresql://.")
+            return value
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)

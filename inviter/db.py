@@ -1,0 +1,158 @@
+"""The database handle, the ids that the program makes, and what SQLite needs to be safe.
+
+Nothing here knows a table. The session is `db.session`; views, the worker and commands commit it.
+"""
+
+import os
+import secrets
+import threading
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    TypeDecorator,
+    event,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, registry
+
+from inviter import clock
+
+IDS_BEGIN_AT_MS = 1_577_836_800_000  # 1 January 2020
+ID_SEQUENCE_BITS = 22
+BUSY_TIMEOUT_MS = 5_000
+
+read_only: ContextVar[bool] = ContextVar("read_only", default=False)
+"""Set for requests that only read: on SQLite their transactions do not wait for the one writer."""
+
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMES), type_annotation_map={int: BigInteger}
+    )
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    # An attribute read after commit() would open a second transaction.
+    session_options={"expire_on_commit": False},
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC on both databases; SQLite would forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times are aware")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def one_of(kind: type[StrEnum]) -> Enum:
+    """A column that holds one of the words of `kind`, readable as such in the database."""
+    return Enum(
+        kind,
+        native_enum=False,
+        length=20,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def new_id() -> int:
+    """A 63-bit id that rises with time and needs no round trip to the database.
+
+    Milliseconds, then a sequence that starts at random in each process, so that two processes
+    that make many ids in the same millisecond do not meet; a primary key catches it if they do.
+    """
+    with _ids.lock:
+        stamp = int(clock.now().timestamp() * 1000) - IDS_BEGIN_AT_MS
+        _ids.last = max(_ids.last + 1, stamp << ID_SEQUENCE_BITS | _ids.offset)
+        return _ids.last
+
+
+def insert(table: Any) -> Any:
+    """An INSERT that can say ON CONFLICT, on either database."""
+    if db.engine.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def change(statement: Any) -> int:
+    """Execute an INSERT or UPDATE that carries its own condition; how many rows met it."""
+    options = {"synchronize_session": False, "preserve_rowcount": True}
+    return int(db.session.execute(statement, execution_options=options).rowcount)  # type: ignore[attr-defined]
+
+
+def locked(query: Any) -> Any:
+    """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
+    return query.with_for_update(skip_locked=True)
+
+
+def ping() -> None:
+    """Raises OperationalError when the database does not answer."""
+    db.session.execute(text("SELECT 1"))
+
+
+class _Ids:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.restart()
+
+    def restart(self) -> None:
+        self.last = 0
+        self.offset = secrets.randbits(ID_SEQUENCE_BITS)
+
+
+_ids = _Ids()
+os.register_at_fork(after_in_child=_ids.restart)
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Python's sqlite3 begins no transaction before a SELECT, which loses updates: we do."""
+    if type(connection).__module__ != "sqlite3":
+        return
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "foreign_keys = ON",
+        "synchronous = FULL",
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")

@@ -1,0 +1,125 @@
+"""What protects Invite Codes and Invitation Links, derived from `SECRET_KEY`. Pure.
+
+A code is stored encrypted, because staff must read it, and found by an HMAC that includes its
+clinic. A link is a random public id and an HMAC over it, so that the database holds nothing that
+opens a door.
+Secrets that were replaced (`OLD_SECRET_KEYS`) still open what was made under them.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+LINK_ID_BYTES = 16
+LINK_MAC_BYTES = 16
+NONCE_BYTES = 12
+
+
+class Unreadable(Exception):
+    """A code that none of the secrets opens: `SECRET_KEY` was changed without `OLD_SECRET_KEYS`."""
+
+
+class Keys:
+    """Makes everything under the first secret, opens what any of them made."""
+
+    def __init__(self, secret: str, old_secrets: Sequence[str] = ()) -> None:
+        self._rings = [_Ring(each) for each in (secret, *old_secrets)]
+
+    def seal_code(self, code: str, *, clinic_id: int, invitation_id: int) -> str:
+        """Encrypt a code so that it opens only on this invitation."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        place = _place(clinic_id, invitation_id)
+        return _text(nonce + self._rings[0].code_cipher.encrypt(nonce, code.encode(), place))
+
+    def open_code(self, sealed: str, *, clinic_id: int, invitation_id: int) -> str:
+        """Raises Unreadable."""
+        data = _bytes(sealed)
+        place = _place(clinic_id, invitation_id)
+        for ring in self._rings:
+            try:
+                return ring.code_cipher.decrypt(
+                    data[:NONCE_BYTES], data[NONCE_BYTES:], place
+                ).decode()
+            except InvalidTag:
+                continue
+        raise Unreadable(f"the code of invitation {invitation_id}")
+
+    def code_mac(self, code: str, *, clinic_id: int) -> str:
+        """What a code is found by; under the current secret."""
+        return self._rings[0].code_mac(code, clinic_id)
+
+    def code_macs(self, code: str, *, clinic_id: int) -> list[str]:
+        """What a code may be stored under, the current secret's first."""
+        return [ring.code_mac(code, clinic_id) for ring in self._rings]
+
+    def link_token(self, link_id: str, version: int) -> str:
+        """The last part of an Invitation Link; the same for the same id and version."""
+        return _text(_bytes(link_id) + self._rings[0].link_mac(link_id, version))
+
+    def is_link_token(self, token: str, *, link_id: str, version: int) -> bool:
+        """Whether any secret made this token, for this version of the link."""
+        mac = _bytes(token)[LINK_ID_BYTES:]
+        return any(
+            hmac.compare_digest(mac, ring.link_mac(link_id, version)) for ring in self._rings
+        )
+
+    def mac(self, purpose: str, text: str) -> str:
+        """Tells whether two texts are equal without keeping either."""
+        return _text(hmac.digest(self._rings[0].derive(purpose), text.encode(), hashlib.sha256))
+
+    def sign_with(self, purpose: str) -> str:
+        """A secret of its own for each use outside this module, such as sessions."""
+        return self._rings[0].derive(purpose).hex()
+
+
+def new_link_id() -> str:
+    """128 random bits, public."""
+    return _text(secrets.token_bytes(LINK_ID_BYTES))
+
+
+def link_id_in(token: str) -> str | None:
+    """The public id that a token claims; None when it cannot be one. Nothing is proven yet."""
+    try:
+        data = _bytes(token)
+    except ValueError:
+        return None
+    if len(data) != LINK_ID_BYTES + LINK_MAC_BYTES or _text(data) != token:
+        return None
+    return _text(data[:LINK_ID_BYTES])
+
+
+class _Ring:
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+        self._code_key = self.derive("code lookup")
+        self._link_key = self.derive("link")
+        self.code_cipher = AESGCM(self.derive("code"))
+
+    def derive(self, purpose: str) -> bytes:
+        return hmac.digest(self._secret, b"inviter " + purpose.encode(), hashlib.sha256)
+
+    def code_mac(self, code: str, clinic_id: int) -> str:
+        return _text(
+            hmac.digest(self._code_key, f"{clinic_id} {code}".encode(), hashlib.sha256)[:16]
+        )
+
+    def link_mac(self, link_id: str, version: int) -> bytes:
+        message = f"{link_id} {version}".encode()
+        return hmac.digest(self._link_key, message, hashlib.sha256)[:LINK_MAC_BYTES]
+
+
+def _place(clinic_id: int, invitation_id: int) -> bytes:
+    return f"{clinic_id}/{invitation_id}".encode()
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
