@@ -1,0 +1,175 @@
+"""A patient joins: found by link or by code and name, then one statement decides who accepted.
+
+Nothing about an invitation is told before everything that must match has matched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.orm import joinedload
+
+from inviter import activity
+from inviter.activity import Action
+from inviter.contacts import name_key
+from inviter.db import change, db, insert, new_id
+from inviter.keys import Keys, link_id_in
+from inviter.models import Clinic, How, Invitation, Patient, User
+from inviter.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Exception):
+    """The invitation can't be accepted: removed, accepted by another account, or expired."""
+
+    status: Status
+
+
+def by_link(token: str, *, keys: Keys) -> Invitation | None:
+    """The invitation that a genuine link leads to, whatever its state."""
+    link_id = link_id_in(token)
+    if link_id is None:
+        return None
+    invitation = db.session.scalar(_with_people().where(Invitation.link_id == link_id))
+    if invitation is None:
+        return None
+    version = invitation.link_version
+    genuine = keys.is_link_token(token, link_id=link_id, version=version)
+    return invitation if genuine else None
+
+
+def by_code(
+    clinic: Clinic, code: str, first: str, last: str, *, keys: Keys, now: datetime
+) -> Invitation | None:
+    """The open invitation with this code and this name; None for every kind of mismatch."""
+    invitation = db.session.scalar(
+        _with_people().where(
+            Invitation.clinic_id == clinic.id,
+            Invitation.code_mac.in_(keys.code_macs(code, clinic_id=clinic.id)),
+            Invitation.name_key == name_key(first, last),
+        )
+    )
+    return invitation if invitation and closed_by(invitation, now=now) is None else None
+
+
+def has_name(invitation: Invitation, first: str, last: str) -> bool:
+    """Whether this is the name by which the clinic knows the patient, but for case and marks."""
+    return invitation.name_key == name_key(first, last)
+
+
+def closed_by(invitation: Invitation, *, now: datetime) -> Status | None:
+    """Why it can't be accepted any more; None while it can."""
+    if invitation.removed_at is not None:
+        return Status.REMOVED
+    if invitation.accepted_at is not None:
+        return Status.ACCEPTED
+    return Status.EXPIRED if invitation.expires_at <= now else None
+
+
+def open_account(
+    *, email: str | None, phone: str | None, password: str, uniquifier: str, now: datetime
+) -> User | None:
+    """A new account with this hashed password; None where the address has one already."""
+    user_id = new_id()
+    inserted = change(
+        insert(User)
+        .values(
+            id=user_id,
+            name="",
+            email=email,
+            phone=phone,
+            password=password,
+            is_active=True,
+            fs_uniquifier=uniquifier,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return db.session.get(User, user_id) if inserted else None
+
+
+def accept(invitation: Invitation, *, account: User, how: How, now: datetime) -> Patient:
+    """Make the patient; pressed again by the same account, the same patient.
+
+    One UPDATE decides. Raises Closed where another was first, or the invitation is removed or
+    expired.
+    """
+    accepted = change(
+        update(Invitation)
+        .where(
+            Invitation.clinic_id == invitation.clinic_id,
+            Invitation.id == invitation.id,
+            Invitation.link_version == invitation.link_version,
+            Invitation.accepted_at.is_(None),
+            Invitation.removed_at.is_(None),
+            Invitation.expires_at > now,
+        )
+        .values(accepted_at=now)
+    )
+    db.session.refresh(invitation, ["accepted_at", "removed_at", "expires_at"])
+    if not accepted:
+        return _joined_already(invitation, account, now)
+    patient = Patient(
+        clinic_id=invitation.clinic_id,
+        user_id=account.id,
+        invitation_id=invitation.id,
+        provider_id=invitation.provider_id,
+        first_name=invitation.first_name,
+        last_name=invitation.last_name,
+        name_key=invitation.name_key,
+        email=invitation.email or account.email,
+        phone=invitation.phone or account.phone,
+        joined_at=now,
+        how=how,
+    )
+    db.session.add(patient)
+    activity.record(
+        Action.ACCEPTED,
+        clinic_id=invitation.clinic_id,
+        invitation_id=invitation.id,
+        by=account,
+        now=now,
+        how=how,
+    )
+    db.session.flush()
+    return patient
+
+
+def patient_of(invitation: Invitation) -> Patient | None:
+    return db.session.scalar(
+        select(Patient).where(
+            Patient.clinic_id == invitation.clinic_id, Patient.invitation_id == invitation.id
+        )
+    )
+
+
+def clinics_named(text: str, *, most: int = 10) -> Sequence[Clinic]:
+    """Clinics whose name holds this text, or whose short name it is."""
+    wanted = text.strip().lower()
+    if not wanted:
+        return []
+    return db.session.scalars(
+        select(Clinic)
+        .where(
+            or_(
+                func.lower(Clinic.name).contains(wanted, autoescape=True),
+                Clinic.slug == wanted,
+            )
+        )
+        .order_by(Clinic.name, Clinic.id)
+        .limit(most)
+    ).all()
+
+
+def _with_people() -> Select[Invitation]:
+    return select(Invitation).options(
+        joinedload(Invitation.clinic), joinedload(Invitation.provider)
+    )
+
+
+def _joined_already(invitation: Invitation, account: User, now: datetime) -> Patient:
+    patient = patient_of(invitation)
+    if patient is not None and patient.user_id == account.id:
+        return patient
+    raise Closed(closed_by(invitation, now=now) or Status.REMOVED)

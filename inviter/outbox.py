@@ -1,0 +1,295 @@
+"""The journal of messages: put, claim, settle. At most one automatic send, nothing silently lost.
+
+A delivery is claimed, and the attempt written, in a transaction that is committed before the call
+to the provider. What the call's end was is settled after it. A call whose end nobody saw is in
+doubt, and stays so until there is evidence: it is never made again by itself.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, or_, select, tuple_, update
+from sqlalchemy.orm import joinedload
+
+from inviter import activity, status
+from inviter.activity import Action
+from inviter.db import change, db, locked
+from inviter.models import (
+    NO_CLINIC,
+    Answer,
+    Attempt,
+    Channel,
+    Delivery,
+    Invitation,
+    Kind,
+    User,
+)
+from inviter.status import DeliveryState
+
+LEASE = timedelta(minutes=2)
+MOST_ATTEMPTS = 8
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
+TURN_STEP_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours to send, once, under this attempt."""
+
+    delivery: Delivery
+    attempt_id: str
+    claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the call to a provider ended.
+
+    Refused is for certain: with `again` it is tried anew, after `wait` where the provider said so.
+    """
+
+    answer: Answer
+    reason: str | None = None
+    reference: str | None = None
+    again: bool = False
+    wait: timedelta | None = None
+
+
+def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now: datetime) -> None:
+    """Queue the messages of the invitation's current generation. Nothing is sent yet.
+
+    `place` is the invitation's place in what is queued with it: a thousand of one clinic take
+    later turns than the first few of another.
+    """
+    deliveries = [
+        Delivery(
+            clinic_id=invitation.clinic_id,
+            invitation_id=invitation.id,
+            kind=Kind.INVITATION,
+            channel=channel,
+            generation=invitation.generation,
+            state=DeliveryState.QUEUED,
+            queued_at=now,
+            turn=_turn(now, place),
+        )
+        for channel in channels
+    ]
+    db.session.add_all(deliveries)
+    invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
+
+
+def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
+    """Queue a message about a person's own account; its links are made when it leaves."""
+    db.session.add(
+        Delivery(
+            clinic_id=NO_CLINIC,
+            user_id=user.id,
+            kind=kind,
+            channel=Channel.EMAIL if user.email else Channel.SMS,
+            queued_at=now,
+            turn=_turn(now, 0),
+        )
+    )
+
+
+def is_waiting(now: datetime) -> bool:
+    """Whether there is anything to claim or to give up; only reads."""
+    lapsed = (Delivery.state == DeliveryState.SENDING) & (Delivery.leased_until < now)
+    return any(
+        db.session.scalar(select(Delivery.id).where(due).limit(1)) is not None
+        for due in (_is_due(now), lapsed)
+    )
+
+
+def claim(limit: int, *, now: datetime) -> list[Claimed]:
+    """Take up to `limit` due deliveries and write their attempts.
+
+    The caller commits before the first call. A crash after that commit leaves them in doubt.
+    """
+    mark = secrets.token_hex(16)
+    pick = (
+        locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now)))
+        .order_by(Delivery.turn)
+        .limit(limit)
+        .cte("pick")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    change(
+        update(Delivery)
+        .where(
+            tuple_(Delivery.clinic_id, Delivery.id).in_(select(pick.c.clinic_id, pick.c.id)),
+            Delivery.state == DeliveryState.QUEUED,
+        )
+        .values(
+            state=DeliveryState.SENDING,
+            claim=mark,
+            leased_until=now + LEASE,
+            attempts=Delivery.attempts + 1,
+        )
+    )
+    return [_begin(delivery, mark, now) for delivery in _claimed_under(mark)]
+
+
+def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
+    """Write down how the call ended; True where that was still ours to say.
+
+    Who finishes after the lease has lapsed may still turn doubt into certainty: the claim is the
+    same. Only a person's Resend makes another.
+    """
+    delivery = claimed.delivery
+    _lock_invitation(delivery)
+    state, facts = _after(delivery, result, now)
+    was_ours = change(
+        update(Delivery)
+        .where(
+            Delivery.clinic_id == delivery.clinic_id,
+            Delivery.id == delivery.id,
+            Delivery.claim == claimed.claim,
+            Delivery.state.in_([DeliveryState.SENDING, DeliveryState.IN_DOUBT]),
+        )
+        .values(state=state, **facts)
+    )
+    change(
+        update(Attempt)
+        .where(Attempt.clinic_id == delivery.clinic_id, Attempt.id == claimed.attempt_id)
+        .values(
+            ended_at=now,
+            answer=result.answer,
+            reason=result.reason,
+            provider_reference=result.reference,
+        )
+    )
+    if was_ours:
+        _tell(delivery, state, result.reason, now)
+    return bool(was_ours)
+
+
+def doubt_lapsed(*, now: datetime) -> int:
+    """What was being sent when its worker died may have arrived: it is in doubt from now on."""
+    lapsed = db.session.scalars(
+        locked(
+            select(Delivery).where(
+                Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now
+            )
+        ).order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
+    ).all()
+    for delivery in lapsed:
+        _lock_invitation(delivery)
+        delivery.state = DeliveryState.IN_DOUBT
+        delivery.doubt_since = now
+        db.session.flush()
+        _tell(delivery, DeliveryState.IN_DOUBT, "lapsed", now)
+    return len(lapsed)
+
+
+def _turn(now: datetime, place: int) -> int:
+    return int(now.timestamp() * 1000) + place * TURN_STEP_MS
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return (Delivery.state == DeliveryState.QUEUED) & or_(
+        Delivery.not_before.is_(None), Delivery.not_before <= now
+    )
+
+
+def _claimed_under(mark: str) -> list[Delivery]:
+    """With everything that their messages tell."""
+    return list(
+        db.session.scalars(
+            select(Delivery)
+            .where(Delivery.claim == mark, Delivery.state == DeliveryState.SENDING)
+            .options(
+                joinedload(Delivery.user),
+                joinedload(Delivery.invitation).options(
+                    joinedload(Invitation.clinic), joinedload(Invitation.provider)
+                ),
+            )
+            .order_by(Delivery.turn)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def _begin(delivery: Delivery, mark: str, now: datetime) -> Claimed:
+    attempt_id = secrets.token_hex(16)
+    db.session.add(
+        Attempt(
+            clinic_id=delivery.clinic_id,
+            id=attempt_id,
+            delivery_id=delivery.id,
+            started_at=now,
+        )
+    )
+    return Claimed(delivery, attempt_id, mark)
+
+
+def _after(
+    delivery: Delivery, result: Result, now: datetime
+) -> tuple[DeliveryState, dict[str, object]]:
+    """The delivery's next state and facts."""
+    if result.answer == Answer.ACCEPTED:
+        return DeliveryState.SENT, {"settled_at": now, "doubt_since": None, "reason": None}
+    if result.answer == Answer.UNKNOWN:
+        return DeliveryState.IN_DOUBT, {"doubt_since": now, "reason": result.reason}
+    if result.again and delivery.attempts < MOST_ATTEMPTS:
+        wait = result.wait or _back_off(delivery.attempts)
+        return DeliveryState.QUEUED, {"not_before": now + wait, "doubt_since": None}
+    return DeliveryState.FAILED, {
+        "settled_at": now,
+        "doubt_since": None,
+        "reason": result.reason,
+    }
+
+
+def _back_off(attempts: int) -> timedelta:
+    """Twice as long each time, with jitter: those refused together do not return together."""
+    wait: timedelta = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+    return wait * (0.75 + secrets.randbelow(500) / 1000)
+
+
+def _lock_invitation(delivery: Delivery) -> None:
+    """Two channels settled at once take turns, so that the later one sees both."""
+    if delivery.invitation_id is not None:
+        db.session.execute(
+            select(Invitation.id)
+            .where(
+                Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id
+            )
+            .with_for_update()
+        )
+
+
+ACTIONS = {
+    DeliveryState.SENT: Action.SENT,
+    DeliveryState.FAILED: Action.FAILED,
+    DeliveryState.IN_DOUBT: Action.IN_DOUBT,
+}
+
+
+def _tell(delivery: Delivery, state: DeliveryState, reason: str | None, now: datetime) -> None:
+    """Keep on the invitation what its deliveries amount to now, and record the change."""
+    if delivery.invitation_id is None:
+        return
+    here = (Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id)
+    current = select(Invitation.generation).where(*here).scalar_subquery()
+    deliveries = db.session.execute(
+        select(Delivery.state, Delivery.doubt_since).where(
+            Delivery.clinic_id == delivery.clinic_id,
+            Delivery.invitation_id == delivery.invitation_id,
+            Delivery.generation == current,
+        )
+    ).all()
+    sending, doubt_since = status.amount_to(deliveries)
+    change(update(Invitation).where(*here).values(sending=sending, doubt_since=doubt_since))
+    if state in ACTIONS:
+        activity.record(
+            ACTIONS[state],
+            clinic_id=delivery.clinic_id,
+            invitation_id=delivery.invitation_id,
+            now=now,
+            channel=delivery.channel,
+            reason=reason,
+        )
