@@ -1,0 +1,100 @@
+"""Composition root: the only module that knows every other. `python app.py` starts everything."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import flask_migrate
+import waitress
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+
+from inviter import cli, config, logs, web, worker
+from inviter.config import Config, ConfigError
+from inviter.db import db
+from inviter.keys import Keys
+from inviter.messages import Messages
+from inviter.web import auth
+
+MIGRATIONS = str(Path(__file__).parent / "inviter" / "migrations")
+WEB_THREADS = 4
+
+
+class DatabaseBehind(Exception):
+    """The database has another version than the code."""
+
+
+def create_app(settings: Config | None = None) -> Flask:
+    """Raises ConfigError, and DatabaseBehind unless a `flask` command is what runs."""
+    settings = settings or config.read(os.environ)
+    app = Flask(__name__, static_folder=None, static_url_path="/static")
+    app.config.update(
+        SECRET_KEY=Keys(settings.secret_key).sign_with("sessions"),
+        SECRET_KEY_FALLBACKS=[Keys(old).sign_with("sessions") for old in settings.old_secret_keys],
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+    )
+    app.extensions["settings"] = settings
+    app.extensions["keys"] = Keys(settings.secret_key, settings.old_secret_keys)
+    logs.init(settings.log_format)
+    db.init_app(app)
+    flask_migrate.Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
+    web.init(app)
+    cli.init(app, accounts=auth, worker_of=worker_of, check=check_database)
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        check_database(app)
+    return app
+
+
+def check_database(app: Flask) -> None:
+    """Raises DatabaseBehind with the command that mends it."""
+    head = ScriptDirectory(MIGRATIONS).get_current_head()
+    with app.app_context(), db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current != head:
+        raise DatabaseBehind(
+            f"The database has version {current or 'none'}, this code needs {head}. "
+            "Run: flask --app app db upgrade"
+        )
+
+
+def worker_of(app: Flask) -> worker.Worker:
+    """A delivery worker with everything it needs handed to it."""
+    settings: Config = app.extensions["settings"]
+    messages = Messages(settings, keys=app.extensions["keys"], reset_token=auth.reset_token)
+    return worker.Worker(
+        context=app.app_context,
+        messages=messages,
+        senders=worker.senders_for(settings, app.app_context),
+    )
+
+
+def main() -> None:
+    """Web and delivery in one process, on a database that is made, upgraded and filled."""
+    os.environ.setdefault("FLASK_RUN_FROM_CLI", "true")
+    settings = config.read(os.environ, demo=True)
+    app = create_app(settings)
+    with app.app_context():
+        flask_migrate.upgrade(directory=MIGRATIONS)
+        password = cli.fill_if_empty(app, auth) if settings.demo else None
+    delivery = worker_of(app)
+    thread = threading.Thread(target=delivery.run, name="delivery", daemon=True)
+    server = waitress.create_server(
+        app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident=None
+    )
+    thread.start()
+    cli.greet(settings, password)
+    try:
+        server.run()
+    finally:
+        delivery.stop()
+        thread.join(timeout=30)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ConfigError, DatabaseBehind) as error:
+        sys.exit(str(error))

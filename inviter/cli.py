@@ -1,0 +1,130 @@
+"""Commands: `flask --app app …`, and what `python app.py` says and fills in."""
+
+import re
+import signal
+from collections.abc import Callable
+from typing import Protocol
+from zoneinfo import available_timezones
+
+import click
+from flask import Flask
+from flask.cli import with_appcontext
+
+from inviter import clock, contacts, demo, team
+from inviter.config import Config
+from inviter.db import db
+from inviter.keys import Keys
+from inviter.models import Clinic, User
+from inviter.worker import Worker
+
+
+class Accounts(Protocol):
+    """What commands need of sign-in; it belongs to the web and is handed in."""
+
+    def hash_password(self, text: str) -> str: ...
+    def new_uniquifier(self) -> str: ...
+    def reset_token(self, user: User) -> str: ...
+
+
+def init(
+    app: Flask,
+    *,
+    accounts: Accounts,
+    worker_of: Callable[[Flask], Worker],
+    check: Callable[[Flask], None],
+) -> None:
+    settings: Config = app.extensions["settings"]
+
+    @app.cli.command("worker")
+    def worker_command() -> None:
+        """Send what is queued, until SIGTERM; then finish what is in flight."""
+        check(app)
+        delivery = worker_of(app)
+        signal.signal(signal.SIGTERM, lambda *_: delivery.stop())
+        signal.signal(signal.SIGINT, lambda *_: delivery.stop())
+        delivery.run()
+
+    @app.cli.command("demo")
+    @click.option("--password", help="For everyone in the demo; random if not given.")
+    @with_appcontext
+    def demo_command(password: str | None) -> None:
+        """Fill an empty database with the demo clinics."""
+        check(app)
+        filled = fill_if_empty(app, accounts, password)
+        if filled is None:
+            raise click.ClickException("The database is not empty: nothing was filled in.")
+        click.echo(_sign_ins(filled))
+
+    @app.cli.command("create-clinic")
+    @click.argument("name")
+    @click.option("--admin", required=True, help="Email of the first Clinic Admin.")
+    @click.option("--time-zone", default="America/Regina", show_default=True)
+    @with_appcontext
+    def create_clinic_command(name: str, admin: str, time_zone: str) -> None:
+        """Make a clinic and its first Clinic Admin; prints a link to sign in by."""
+        check(app)
+        user = _create_clinic(name, admin, time_zone, accounts)
+        db.session.commit()
+        click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
+
+
+def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -> str | None:
+    """The password of everyone in the demo; None where there is something already."""
+    if not demo.is_empty():
+        return None
+    keys: Keys = app.extensions["keys"]
+    password = password or demo.random_password()
+    demo.fill(
+        password=accounts.hash_password(password),
+        new_uniquifier=accounts.new_uniquifier,
+        keys=keys,
+        now=clock.now(),
+    )
+    db.session.commit()
+    return password
+
+
+def greet(settings: Config, password: str | None) -> None:
+    """What `python app.py` prints: where it is, and who can sign in."""
+    click.echo(f"Inviter is at {settings.base_url}/sign-in")
+    if password:
+        click.echo(_sign_ins(password))
+    elif settings.demo:
+        click.echo("Everything is as you left it. Sign in with the password printed at first.")
+
+
+def _sign_ins(password: str) -> str:
+    people = [f"  {person.address:24} {person.name}" for person in demo.PEOPLE]
+    return "\n".join(["Sign in as one of", *people, f"with the password  {password}"])
+
+
+def _create_clinic(name: str, admin: str, time_zone: str, accounts: Accounts) -> User:
+    if time_zone not in available_timezones():
+        raise click.ClickException(f"There is no time zone {time_zone}; try America/Regina.")
+    try:
+        email = contacts.email(admin)
+    except contacts.Problem as problem:
+        raise click.ClickException(str(problem)) from None
+    if email is None:
+        raise click.ClickException("Give the admin's email with --admin.")
+    now = clock.now()
+    clinic = Clinic(slug=_free_slug(name), name=name, time_zone=time_zone, created_at=now)
+    user = team.user_with(email) or User(
+        email=email,
+        password=accounts.hash_password(demo.random_password()),
+        fs_uniquifier=accounts.new_uniquifier(),
+        created_at=now,
+    )
+    db.session.add_all([clinic, user])
+    db.session.flush()
+    team.add(clinic, user, admin=True, provider=False, now=now)
+    return user
+
+
+def _free_slug(name: str) -> str:
+    """The clinic's short name in addresses, such as `northside-family-clinic`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:36].strip("-")
+    if not slug:
+        raise click.ClickException("A clinic's name needs letters a to z or digits.")
+    taken = (slug, *(f"{slug}-{number}" for number in range(2, 100)))
+    return next(each for each in taken if team.clinic_at(each) is None)

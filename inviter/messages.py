@@ -1,0 +1,129 @@
+"""What is sent: rendered at sending time from templates/messages/, in an environment of its own.
+
+A name is plain text in every part. Links begin with `BASE_URL` and nothing else.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import formataddr, parseaddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.support import NullTranslations
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from inviter import codes
+from inviter.config import ROOT, Config
+from inviter.keys import Keys
+from inviter.models import Channel, Delivery, Invitation, Kind, User
+from inviter.senders import Message
+
+FOLDER = ROOT / "templates" / "messages"
+SUBJECT_LIMIT = 200
+
+
+class NoRecipient(Exception):
+    """The address that the message was queued for is gone."""
+
+
+class Messages:
+    """Turns a delivery into a message. `reset_token` makes the token of a password link."""
+
+    def __init__(self, settings: Config, *, keys: Keys, reset_token: Callable[[User], str]) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._reset_token = reset_token
+        self._environment = _environment(FOLDER)
+
+    def render(self, delivery: Delivery) -> Message:
+        """Raises NoRecipient."""
+        about = self._about(delivery)
+        email = delivery.channel == Channel.EMAIL
+        name = delivery.kind.replace(" ", "_").replace("-", "_")
+        invitation = delivery.invitation
+        return Message(
+            channel=delivery.channel,
+            to=_recipient(delivery),
+            sender=self._sender(invitation),
+            reply_to=(invitation.clinic.email or "") if invitation else "",
+            subject=_one_line(self._text(f"{name}.subject.txt", about)) if email else "",
+            text=self._text(f"{name}.txt" if email else f"{name}.sms.txt", about),
+            html=self._text(f"{name}.html", about) if email else "",
+        )
+
+    def invitation_link(self, invitation: Invitation) -> str:
+        token = self._keys.link_token(invitation.link_id, invitation.link_version)
+        return f"{self._settings.base_url}/j/{token}"
+
+    def _about(self, delivery: Delivery) -> dict[str, Any]:
+        """What the templates of this kind may name."""
+        base_url = self._settings.base_url
+        about: dict[str, Any] = {"domain": urlsplit(base_url).netloc, "base_url": base_url}
+        if delivery.invitation is not None:
+            return about | self._about_invitation(delivery.invitation)
+        user = delivery.user
+        if user is None:
+            raise NoRecipient(delivery.id)
+        about["name"] = user.name
+        if delivery.kind == Kind.PASSWORD_RESET:
+            about["link"] = f"{base_url}/reset-password/{self._reset_token(user)}"
+        return about
+
+    def _about_invitation(self, invitation: Invitation) -> dict[str, Any]:
+        clinic = invitation.clinic
+        code = self._keys.open_code(
+            invitation.code_sealed or "", clinic_id=clinic.id, invitation_id=invitation.id
+        )
+        return {
+            "first_name": invitation.first_name,
+            "provider": invitation.provider.name,
+            "clinic": clinic,
+            "code": codes.spaced(code),
+            "expires": _day(invitation.expires_at, clinic.time_zone),
+            "link": self.invitation_link(invitation),
+            "code_page": f"{self._settings.base_url}/join/{clinic.slug}",
+        }
+
+    def _sender(self, invitation: Invitation | None) -> str:
+        """Our verified address under the clinic's name."""
+        name, address = parseaddr(self._settings.email_from)
+        return formataddr((_one_line(invitation.clinic.name) if invitation else name, address))
+
+    def _text(self, template: str, about: dict[str, Any]) -> str:
+        return self._environment.get_template(template).render(about).strip() + "\n"
+
+
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=select_autoescape(("html",), default=False),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
+    return environment
+
+
+def _recipient(delivery: Delivery) -> str:
+    owner = delivery.invitation or delivery.user
+    address = None
+    if owner is not None:
+        address = owner.email if delivery.channel == Channel.EMAIL else owner.phone
+    if not address:
+        raise NoRecipient(delivery.id)
+    return address
+
+
+def _day(at: datetime, time_zone: str) -> str:
+    return format_date(at.astimezone(ZoneInfo(time_zone)), "d MMMM y", locale="en")
+
+
+def _one_line(text: str) -> str:
+    """Nothing that reaches a header can begin another."""
+    return re.sub(r"\s+", " ", text).strip()[:SUBJECT_LIMIT]

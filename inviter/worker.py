@@ -1,0 +1,121 @@
+"""Sends what is queued: claim and write the attempt, commit, call, settle.
+
+Killed at any point, it loses nothing and repeats nothing: before the commit the delivery is still
+queued, after it the delivery is in doubt until evidence comes (`outbox`).
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from inviter import clock, outbox
+from inviter.config import Config
+from inviter.db import db, read_only
+from inviter.messages import Messages
+from inviter.models import Answer, Channel
+from inviter.outbox import Claimed, Result
+from inviter.senders import Sender
+from inviter.senders.mailbox import Mailbox
+from inviter.senders.sendgrid import SendGrid
+
+THREADS = 16
+POLL = 0.5  # seconds
+AFTER_TROUBLE = 5.0  # seconds
+
+log = structlog.get_logger()
+
+
+def senders_for(
+    settings: Config, context: Callable[[], AbstractContextManager[object]]
+) -> dict[Channel, Sender]:
+    mailbox = Mailbox(context)
+    senders: dict[Channel, Sender] = {Channel.EMAIL: mailbox}
+    if settings.email == "sendgrid":
+        senders[Channel.EMAIL] = SendGrid(settings.sendgrid_api_key, settings.sendgrid_url)
+    if settings.sms == "mailbox":
+        senders[Channel.SMS] = mailbox
+    return senders
+
+
+class Worker:
+    """One thread on the database, several on the providers."""
+
+    def __init__(
+        self,
+        *,
+        context: Callable[[], AbstractContextManager[object]],
+        messages: Messages,
+        senders: Mapping[Channel, Sender],
+        threads: int = THREADS,
+    ) -> None:
+        self._context = context
+        self._messages = messages
+        self._senders = senders
+        self._threads = threads
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`; what is in flight then is finished."""
+        while not self._stopping.is_set():
+            self._stopping.wait(self._work())
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def work_once(self, *, now: datetime) -> int:
+        """One pass; how many deliveries were taken up."""
+        with self._context():
+            if not _is_waiting(now):
+                return 0
+            if lapsed := outbox.doubt_lapsed(now=now):
+                log.warning("deliveries in doubt", count=lapsed)
+            claimed = outbox.claim(self._threads, now=now)
+            db.session.commit()  # before the first call: all that may be called is written down
+            with ThreadPoolExecutor(self._threads) as pool:
+                calls = {pool.submit(self._send, each): each for each in claimed}
+                for call in as_completed(calls):
+                    outbox.settle(calls[call], call.result(), now=now)
+                    db.session.commit()
+        return len(claimed)
+
+    def _work(self) -> float:
+        """A pass that survives a database out of reach; how long to wait before the next."""
+        try:
+            return 0 if self.work_once(now=clock.now()) else POLL
+        except OperationalError as error:
+            log.error("database out of reach", reason=type(error.orig).__name__)
+            return AFTER_TROUBLE
+        except Exception:
+            log.exception("worker pass failed")
+            return AFTER_TROUBLE
+
+    def _send(self, claimed: Claimed) -> Result:
+        """One call, whose end is always told: a message that can't be written never left."""
+        sender = self._senders.get(claimed.delivery.channel)
+        if sender is None:
+            return Result(Answer.REFUSED, "channel-off")
+        try:
+            message = self._messages.render(claimed.delivery)
+        except Exception as error:
+            log.error("message not written", delivery=claimed.delivery.id, reason=repr(type(error)))
+            return Result(Answer.REFUSED, "not-written")
+        try:
+            return sender.send(message, attempt_id=claimed.attempt_id)
+        except Exception as error:
+            log.error("sender broke", delivery=claimed.delivery.id, reason=repr(type(error)))
+            return Result(Answer.UNKNOWN, "no-answer")
+
+
+def _is_waiting(now: datetime) -> bool:
+    """A look that does not keep SQLite's writers waiting."""
+    token = read_only.set(True)
+    try:
+        return outbox.is_waiting(now)
+    finally:
+        db.session.rollback()
+        read_only.reset(token)
