@@ -1,0 +1,101 @@
+"""The web: routes, forms and pages. It queues messages and never sends one."""
+
+import secrets
+
+from flask import Flask, Response, g, request
+from flask_babel import Babel
+from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from inviter import clock
+from inviter.config import Config
+from inviter.db import db, read_only
+from inviter.web import (
+    assets,
+    auth,
+    errors,
+    formats,
+    guards,
+    health,
+    home,
+    invite,
+    joining,
+    listing,
+    mailbox,
+    navigation,
+)
+
+csrf = CSRFProtect()
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def init(app: Flask) -> None:
+    settings: Config = app.extensions["settings"]
+    app.config.update(
+        WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session
+        MAX_FORM_MEMORY_SIZE=500_000,
+        MAX_CONTENT_LENGTH=1_000_000,
+        SESSION_COOKIE_NAME="__Host-session" if settings.is_secure else "session",
+        SESSION_COOKIE_SECURE=settings.is_secure,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.before_request(_begin)
+    app.after_request(_protect)
+    app.teardown_request(_end)
+    Babel(app, default_locale="en")
+    csrf.init_app(app)
+    assets.init(app)
+    formats.init(app)
+    navigation.init(app)
+    errors.init(app)
+    auth.init(app)
+    app.before_request(guards.admit)
+    for module in (home, invite, listing, joining, health):
+        app.register_blueprint(module.bp)
+    if settings.demo:
+        app.register_blueprint(mailbox.bp)
+    if settings.proxy_hops:
+        hops = settings.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
+
+
+def _begin() -> None:
+    """`now` is taken once a request; who only reads does not wait for SQLite's writer."""
+    g.now = clock.now()
+    g.reference = secrets.token_hex(4)
+    read_only.set(request.method in ("GET", "HEAD", "OPTIONS"))
+
+
+def _end(_error: BaseException | None) -> None:
+    db.session.rollback()
+    read_only.set(False)
+
+
+def _protect(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("Cache-Control", "private, no-store")
+    headers["Referrer-Policy"] = "same-origin"  # Flask-WTF wants a Referer over https
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    if response.mimetype == "text/html":
+        response.vary.add("HX-Request")
+    return response

@@ -1,0 +1,297 @@
+"""Who is signed in, and whose password it is: the only module that names flask_security.
+
+From Flask-Security come hashing and the login manager, later the second factor. Its own pages have
+no route, ours are in `accounts.py`: so JSON sign-in, remember-me and links made from the Host
+header are not there to be closed. Nothing here commits but `authenticate`.
+"""
+
+import hashlib
+import re
+import secrets
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import flask_security
+from flask import Flask, Response, current_app, flash, g, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask_babel import gettext as _
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import delete, select, update
+
+from inviter import contacts
+from inviter.config import Config
+from inviter.db import db
+from inviter.models import SignIn, User
+from inviter.web.fragments import leave_to, wants_fragment
+
+LONGEST_SIGN_IN = timedelta(hours=12)
+MOST_IDLE = timedelta(minutes=480)
+RESET_WITHIN = timedelta(days=1)
+POLLS = {"invite.sent": "look"}
+"""Endpoint and argument of what a page asks by itself: that keeps nobody signed in."""
+
+PASSWORD_LENGTH = 12
+PASSWORD_LIMIT = 128
+DIFFERENT_CHARACTERS = 5
+EASY = re.compile(  # what every guesser tries, and what adds nothing to it
+    r"[\W_]|\d{3,}|(.)\1{2,}|abcd\w?e?f?|qwerty(uiop)?|azerty(uiop)?|asdfgh(jkl)?|zxcvbnm?"
+    r"|p[a@4][s$5]{2}w[o0]rd|passwort|motdepasse|letmein|welcome|bienvenue|iloveyou|jetaime|secret"
+    r"|changeme|admin(istrator)?|login|master|dragon|monkey|shadow|sunshine|princess|football"
+    r"|baseball|hockey|superman|batman|starwars|summer|winter|spring|autumn|soleil|bonjour|canada"
+    r"|clini(c|que)|doct(or|eur)|hospital|patient|health|inviter|1q2w3e4r(5t)?|1qaz2wsx",
+    re.IGNORECASE,
+)
+
+LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\s\x00-\x1f\x7f]{0,2000}")
+
+SETTINGS: dict[str, Any] = {
+    "PASSWORD_SCHEMES": ["argon2"],
+    "PASSWORD_SINGLE_HASH": {"argon2"},
+    "HASHING_SCHEMES": ["argon2"],
+    "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH,
+    "RETURN_GENERIC_RESPONSES": True,
+    "API_ENABLED_METHODS": ["session"],
+    "EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
+    "STATIC_FOLDER": None,
+    "CLI_USERS_NAME": "",
+    "CLI_ROLES_NAME": "",
+}
+
+_argon2 = threading.BoundedSemaphore(2)  # one check takes 64 MiB and 0.17 s
+
+
+class Account(flask_security.UserMixin):
+    """What Flask-Security sees of a person; everyone else sees the row."""
+
+    def __init__(self, row: User) -> None:
+        self.row, self.active, self.fs_uniquifier = row, row.is_active, row.fs_uniquifier
+
+    @property
+    def password(self) -> str:
+        return self.row.password
+
+    @password.setter
+    def password(self, hashed: str) -> None:
+        self.row.password = hashed
+
+
+class Accounts(flask_security.UserDatastore):
+    """The rows are followed by the session already; the views commit."""
+
+    def put(self, model: Account) -> Account:
+        return model
+
+
+class Sessions(SecureCookieSessionInterface):
+    """The libraries look into it for assets too, and Vary: Cookie would keep those out of caches."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint != "asset":
+            super().save_session(app, session, response)
+
+
+def init(app: Flask) -> None:
+    """After CSRFProtect. What argon2 costs comes from the settings, so that tests can be quick."""
+    from inviter.web import accounts  # which needs this module
+
+    settings: Config = app.extensions["settings"]
+    app.config.update({f"SECURITY_{name}": value for name, value in SETTINGS.items()})
+    app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = {
+        "argon2__time_cost": settings.argon2_time_cost,
+        "argon2__memory_cost": settings.argon2_memory_kib,
+    }
+    app.config["PERMANENT_SESSION_LIFETIME"] = MOST_IDLE
+    app.session_interface = Sessions()
+    security = flask_security.Security()
+    security.unauthn_handler(lambda _mechanisms=None, headers=None: ask_to_sign_in())
+    security.want_json(lambda _request: False)
+    security.init_app(app, Accounts(User, None), register_blueprint=False)
+    security.login_manager.user_loader(_load)
+    security.login_manager.request_loader(lambda _request: None)  # a token signs nobody in
+    app.register_blueprint(accounts.bp)
+
+
+def current_user() -> User | None:
+    """The person's row: one query a request, none for assets."""
+    account = flask_security.current_user
+    return account.row if account.is_authenticated else None
+
+
+def ask_to_sign_in() -> Response:
+    """Sends the whole browser to sign in, and from there back to the page it was on."""
+    asks_for_page = request.method in ("GET", "HEAD") and not wants_fragment()
+    page = request.url if asks_for_page else request.headers.get("HX-Current-URL", request.referrer)
+    path = re.sub(r"^\w+://[^/]*", "", page or "").partition("#")[0]
+    return leave_to(url_for("auth.sign_in", next=local_path(path)))
+
+
+def local_path(text: str | None) -> str | None:
+    """`text` where it leads to a page of ours, else None. Browsers read a backslash as a slash."""
+    return text if text and LOCAL_PATH.fullmatch(text) else None
+
+
+def authenticate(address: str, password: str) -> User | None:
+    """Whose address and password this is; the same work for every wrong answer.
+
+    Ends the transaction: on SQLite the one writer does not wait for argon2.
+    """
+    user = find_by_address(address)
+    db.session.commit()
+    is_right = is_password(user, password)
+    return user if user and is_right and user.is_active else None
+
+
+def sign_in(user: User, *, now: datetime) -> None:
+    """A new sign-in in this browser: new secret, new CSRF token, nothing of the old session left.
+
+    A flash made before it is lost. Without the caller's commit the new cookie opens nothing.
+    """
+    _end_this_sign_in()
+    session.clear()
+    g.pop("csrf_token", None)  # Flask-WTF keeps it here too
+    flask_security.login_user(Account(user), remember=False, authn_via=["password"])
+    secret = secrets.token_urlsafe(32)
+    session["sign_in"], session["seen_at"] = secret, int(now.timestamp())
+    long_ago = SignIn.started_at <= now - LONGEST_SIGN_IN
+    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id, long_ago))
+    db.session.add(SignIn(secret_hash=_hashed(secret), user_id=user.id, started_at=now))
+
+
+def sign_out() -> None:
+    """Once the caller has committed, a copy of this browser's cookie is dead."""
+    _end_this_sign_in()
+    flask_security.logout_user()
+    session.clear()
+
+
+def end_sign_ins(user: User) -> bool:
+    """Sign the person out everywhere, also where they are signing in at this moment.
+
+    Open reset links die too. False when it was done meanwhile: a reset link counts once.
+    """
+    claim = update(User).where(User.id == user.id, User.fs_uniquifier == user.fs_uniquifier)
+    found = db.session.execute(claim.values(fs_uniquifier=new_uniquifier()))
+    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    return bool(found.rowcount == 1)  # type: ignore[attr-defined]
+
+
+def set_password(user: User, text: str) -> bool:
+    """Ends every sign-in. False, and nothing set, when another change came first."""
+    hashed = hash_password(text)
+    if not end_sign_ins(user):
+        return False
+    user.password = hashed
+    return True
+
+
+def find_by_address(text: str) -> User | None:
+    """By email or by mobile number, however it is written."""
+    typed = text.strip().replace("\0", "")
+    email = phone = None
+    try:
+        if "@" in typed:
+            email = contacts.email(typed)
+        else:
+            phone = contacts.phone(typed, current_app.extensions["settings"].sms_regions)
+    except contacts.Problem:
+        email = typed.lower()  # an address may be older than a rule
+    where = User.phone == phone.e164 if phone else User.email == (email or "")
+    return db.session.scalar(select(User).where(where))
+
+
+def hash_password(text: str) -> str:
+    with _argon2:
+        return str(flask_security.hash_password(_normal(text)))
+
+
+def is_password(user: User | None, text: str) -> bool:
+    """The same work without a user. A hash made at another cost is renewed; the caller commits."""
+    text = _normal(text)
+    with _argon2:
+        if user is None or not user.password or len(text) > PASSWORD_LIMIT:
+            flask_security.hash_password(text[:PASSWORD_LIMIT])
+            return False
+        return bool(Account(user).verify_and_update_password(text))
+
+
+def password_problem(text: str, *, address: str = "") -> str | None:
+    """What is wrong with a new password, in words; None when nothing is."""
+    own = re.compile("|".join(re.findall(r"\w{3,}", address)), re.IGNORECASE)
+    problem: str | None = None
+    if len(text) < PASSWORD_LENGTH:
+        problem = _("Use at least %(length)s characters", length=PASSWORD_LENGTH)
+    elif len(_normal(text)) > PASSWORD_LIMIT:
+        problem = _("Use at most %(length)s characters", length=PASSWORD_LIMIT)
+    elif _is_easy(text):
+        problem = _("This is easy to guess. Use three or more words that do not belong together")
+    elif _is_easy(own.sub("", text)):
+        problem = _("Choose a password that is not made of your email or mobile number")
+    return problem
+
+
+def new_uniquifier() -> str:
+    """For a new account, and whenever all of a person's sign-ins end."""
+    return secrets.token_hex(16)
+
+
+def reset_token(user: User) -> str:
+    """For /reset-password/<token>: works for a day, once. Needs an app context, no request."""
+    return str(_reset_serializer().dumps(user.fs_uniquifier))
+
+
+def user_of_reset_token(token: str) -> User | None:
+    """None when it is forged, too old, used, or overtaken by another change of the password."""
+    try:
+        uniquifier = _reset_serializer().loads(token, max_age=int(RESET_WITHIN.total_seconds()))
+    except BadData:
+        return None
+    return db.session.scalar(select(User).where(User.fs_uniquifier == uniquifier, User.is_active))
+
+
+def _load(uniquifier: str) -> Account | None:
+    """The person of this session, unless it was ended, here or elsewhere, or was idle too long."""
+    if request.endpoint == "asset":  # the library asks for every request
+        return None
+    now, minutes = int(g.now.timestamp()), current_app.extensions["settings"].idle_minutes
+    is_idle = now - session.get("seen_at", 0) > minutes * 60
+    row = None if is_idle else _signed_in(uniquifier)
+    if row is None:
+        session.clear()  # what waits to be shown too: the next person here may be someone else
+        idle = _("You were signed out after %(minutes)s minutes.", minutes=minutes)
+        flash(idle if is_idle else _("You were signed out. Sign in again."), "notice")
+        return None
+    if POLLS.get(request.endpoint or "") not in request.args:
+        session["seen_at"] = now
+    g.fs_authn_via, g.fs_paa = "session", session.get("fs_paa", 0)
+    return Account(row)
+
+
+def _signed_in(uniquifier: str) -> User | None:
+    query = select(User).join(SignIn, SignIn.user_id == User.id)
+    query = query.where(SignIn.secret_hash == _hashed(session.get("sign_in", "")))
+    query = query.where(SignIn.started_at > g.now - LONGEST_SIGN_IN)
+    return db.session.scalar(query.where(User.fs_uniquifier == uniquifier, User.is_active))
+
+
+def _end_this_sign_in() -> None:
+    if secret := session.get("sign_in"):
+        db.session.execute(delete(SignIn).where(SignIn.secret_hash == _hashed(secret)))
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _reset_serializer() -> URLSafeTimedSerializer:
+    """Not the library's: with SECRET_KEY_FALLBACKS that one signs by the oldest key."""
+    keys = [*reversed(current_app.config["SECRET_KEY_FALLBACKS"]), current_app.config["SECRET_KEY"]]
+    return URLSafeTimedSerializer(keys, salt="reset password")
+
+
+def _normal(text: str) -> str:
+    return str(current_app.extensions["security"].password_util.normalize(text))
+
+
+def _is_easy(text: str) -> bool:
+    return len(set(EASY.sub("", text.casefold()))) < DIFFERENT_CHARACTERS

@@ -1,0 +1,84 @@
+"""What a person sees when something is refused or breaks: what became of their work, what to do."""
+
+import structlog
+from flask import Flask, Response, g, make_response, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from inviter.db import db
+
+log = structlog.get_logger()
+
+
+def init(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(CSRFError, _out_of_date)
+    app.register_error_handler(OperationalError, _out_of_reach)
+    app.register_error_handler(500, _broken)
+
+
+def _refused(error: HTTPException) -> Response:
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]
+    match error.code:
+        case 404:
+            heading, text = (
+                _("Page not found"),
+                _("Check the address, or start again from the menu."),
+            )
+        case 413:
+            heading, text = _("That is too much at once"), _("Nothing was sent. Send less at once.")
+        case 405:
+            heading, text = _("Page not found"), _("Start again from the menu.")
+        case _:
+            heading, text = _("That did not work"), _("Nothing was sent. Go back and try again.")
+    return _page(heading, text, error.code or 400)
+
+
+def _out_of_date(_error: CSRFError) -> Response:
+    return _page(
+        _("This page is out of date"),
+        _("Nothing was sent. Go back, reload the page and try again."),
+        400,
+    )
+
+
+def _out_of_reach(error: OperationalError) -> Response:
+    """The database was locked, full or gone: nothing of this request was kept."""
+    db.session.rollback()
+    log.error(
+        "database out of reach",
+        reference=g.get("reference"),
+        endpoint=request.endpoint,
+        reason=type(error.orig).__name__,
+    )
+    return _page(
+        _("Inviter cannot save anything right now"),
+        _("Nothing was sent and nothing was changed. Try again in a minute."),
+        503,
+    )
+
+
+def _broken(error: Exception) -> Response:
+    db.session.rollback()
+    log.error(
+        "request failed",
+        reference=g.get("reference"),
+        endpoint=request.endpoint,
+        reason=type(error).__name__,
+    )
+    text = _("Something went wrong on our side. Nothing was sent.")
+    if request.method == "POST":
+        text = _(
+            "We could not confirm that this was sent. Check Invited Patients before you try again."
+        )
+    return _page(_("Something went wrong"), text, 500)
+
+
+def _page(heading: str, text: str, status: int) -> Response:
+    """Always a whole page: in a swap, app.js shows its text above what the person was doing."""
+    reference = g.get("reference", "") if status >= 500 else ""
+    page = render_template("errors/error.html", heading=heading, text=text, reference=reference)
+    return make_response(page, status)

@@ -1,0 +1,330 @@
+"""Forms: what is typed -> what the use cases take, with a text at the field for what can't be."""
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
+from wtforms import (
+    BooleanField,
+    Field,
+    FieldList,
+    Form,
+    FormField,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+)
+from wtforms.fields.choices import SelectChoice
+from wtforms.widgets import HiddenInput
+
+from inviter import codes, contacts, joining
+from inviter.contacts import Problem
+from inviter.invitations import Recipient
+from inviter.models import Invitation, User
+from inviter.web import formats
+
+MOST_ROWS = 50
+MOST_ROWS_READ = 200
+"""Many more are kept and shown than may be sent, so that nothing typed is lost."""
+REMOVED = "removed-"
+KEY = re.compile(r"[A-Za-z0-9_-]{22}")
+
+Error = tuple[str, str]
+"""The id of a field and what is wrong with it."""
+
+
+class Required:
+    """Marks the field with a star; the text for a blank is `contacts`'."""
+
+    field_flags = {"required": True}  # noqa: RUF012  (WTForms reads it from the class)
+
+    def __call__(self, form: Form, field: Field) -> None: ...
+
+
+class RowForm(Form):
+    """One patient to invite. After `validate`, `recipient` is who it is."""
+
+    first_name = StringField(_l("First Name"), [Required()])
+    last_name = StringField(_l("Last Name"), [Required()])
+    one_name = BooleanField(_l("Has one name only"))
+    email = StringField(_l("Email"))
+    mobile = StringField(_l("Mobile Number"))
+
+    recipient: Recipient
+    regions: Sequence[str] = ("CA",)
+    hint = ""
+    offers_one_name = False
+
+    @property
+    def is_blank(self) -> bool:
+        fields = (self.first_name, self.last_name, self.email, self.mobile)
+        return not any((field.data or "").strip() for field in fields)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        super().validate(extra_validators)
+        self.offers_one_name = bool(self.one_name.data)
+        one_name = self.offers_one_name and not (self.last_name.data or "").strip()
+        first = read(self.first_name, contacts.first_name)
+        last = "" if one_name else self._last_name()
+        email = read(self.email, contacts.email)
+        phone = read(self.mobile, lambda text: contacts.phone(text, self.regions))
+        if email and (meant := contacts.email_hint(email)):
+            self.hint = _("Did you mean %(address)s?", address=meant)
+        if self.errors:
+            return False
+        self.recipient = Recipient(first, last, contacts.name_key(first, last), email, phone)
+        return True
+
+    def forgive(self) -> None:
+        """A blank row among others is no mistake."""
+        self.offers_one_name = False
+        for field in self:
+            field.errors = []
+
+    def _last_name(self) -> Any:
+        try:
+            return contacts.last_name(self.last_name.data or "")
+        except Problem as refused:
+            self.last_name.errors = [formats.problem(refused)]
+            self.offers_one_name = refused.code == "last-name-missing"
+            return None
+
+
+class RemovedForm(RowForm):
+    """A row that was taken out, kept in the page for Undo."""
+
+    place = IntegerField(widget=HiddenInput())
+
+
+class InviteForm(FlaskForm):
+    key = HiddenField()
+    provider = SelectField(_l("Providers"), [Required()], validate_choice=False)
+    rows = FieldList(FormField(RowForm), min_entries=1, max_entries=MOST_ROWS_READ)
+
+    providers: Sequence[User]
+    removed: RemovedForm | None = None
+    removed_number = 0
+    focus = ""
+    too_many = False
+    chosen: User
+    """Whom the patients are invited for, once `validate` has passed."""
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Blank rows are left out, unless there is nothing else."""
+        super().validate(extra_validators)
+        self._choose_provider()
+        self.too_many = len(self.rows) > MOST_ROWS
+        filled = [row for row in self.rows if not row.is_blank] or list(self.rows)[:1]
+        for row in self.rows:
+            if row not in filled:
+                row.form.forgive()
+        return not (self.summary() or self.too_many)
+
+    @property
+    def recipients(self) -> list[Recipient]:
+        """In the order typed; once `validate` has passed."""
+        return [row.recipient for row in self.rows if not row.is_blank]
+
+    def _choose_provider(self) -> None:
+        """An unknown one and another clinic's are the same; a provider is their own choice."""
+        if self.provider is None:
+            self.chosen = self.providers[0]
+            return
+        found = [each for each in self.providers if str(each.id) == self.provider.data]
+        if found:
+            self.chosen = found[0]
+        else:
+            self.provider.errors = [_("Choose a provider")]
+
+    def summary(self) -> list[Error]:
+        """Every error, for the top of the page."""
+        found: list[Error] = []
+        if self.too_many:
+            text = _("You can invite 50 patients at once here. For more, upload a file.")
+            found.append(("add-row", text))
+        if self.provider is not None:
+            found += [(self.provider.id, text) for text in self.provider.errors]
+        for number, row in enumerate(self.rows, 1):
+            for field in row:
+                for text in field.errors:
+                    said = _("Patient %(number)s: %(text)s", number=number, text=text)
+                    found.append((field.id, said))
+        return found
+
+
+def invite_form(
+    providers: Sequence[User],
+    *,
+    may_choose: bool,
+    regions: Sequence[str],
+    posted: MultiDict[str, str] | None = None,
+    data: dict[str, Any] | None = None,
+) -> InviteForm:
+    """From what was posted, or to be filled in with `data`; with a key if it has none."""
+    form = InviteForm(formdata=_plain_names(posted) if posted else None, data=data or {})
+    form.providers = providers
+    for row in form.rows:
+        row.form.regions = regions
+    if not KEY.fullmatch(form.key.data or ""):
+        form.key.data = new_key()
+    if not may_choose:
+        del form.provider
+        return form
+    choices = [SelectChoice(str(each.id), each.name) for each in providers]
+    if len(choices) != 1:
+        choices.insert(0, SelectChoice("", _("Choose a provider")))
+    form.provider.choices = choices
+    return form
+
+
+def new_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def with_row_added(form: InviteForm) -> dict[str, Any]:
+    return {**_data(form), "rows": [*_rows(form), {}]}
+
+
+def with_row_removed(form: InviteForm, place: int) -> dict[str, Any]:
+    rows = _rows(form)
+    return {**_data(form), "rows": [*rows[:place], *rows[place + 1 :]]}
+
+
+def with_row_restored(form: InviteForm, removed: RemovedForm, place: int) -> dict[str, Any]:
+    rows = _rows(form)
+    row = {name: value for name, value in removed.data.items() if name != "place"}
+    return {**_data(form), "rows": [*rows[:place], row, *rows[place:]]}
+
+
+def removed_row(form: InviteForm, place: int) -> RemovedForm:
+    return RemovedForm(data={**_rows(form)[place], "place": place}, prefix=REMOVED)
+
+
+def posted_removed_row(posted: MultiDict[str, str]) -> RemovedForm:
+    return RemovedForm(formdata=posted, prefix=REMOVED)
+
+
+class CodeForm(FlaskForm):
+    """Enter an Invite Code."""
+
+    first_name = StringField(_l("First Name"), [Required()])
+    last_name = StringField(_l("Last Name"))
+    code = StringField(_l("Invite Code"), [Required()])
+
+    digits = ""
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        super().validate(extra_validators)
+        if not (self.first_name.data or "").strip():
+            self.first_name.errors = [_("Enter your first name")]
+        self.digits = codes.normalise(self.code.data or "") or ""
+        if not self.digits:
+            self.code.errors = [_("Enter the 6 digits of your code, such as 482 913")]
+        return not self.errors
+
+    def refuse(self) -> None:
+        """The one answer to everything that did not match."""
+        self.code.errors = [
+            _(
+                "We could not find an open invitation with this name and code. Check the 6 digits,"
+                " and type your name as the clinic knows it. If it still does not work, ask the"
+                " clinic for a new invitation."
+            )
+        ]
+
+
+class FindForm(FlaskForm):
+    class Meta:
+        csrf = False  # a search, by GET
+
+    clinic = StringField(_l("Clinic name or short name"))
+
+
+class AcceptForm(FlaskForm):
+    """Who I am, and an account if I have none. What need not be asked is deleted from it."""
+
+    address = StringField(_l("Email or mobile number"), [Required()])
+    password = PasswordField(_l("Password"), [Required()])
+    agree = BooleanField(
+        _l("I agree that the clinic sees that I have joined and how to reach me"), [Required()]
+    )
+    first_name = StringField(_l("First Name"), [Required()])
+    last_name = StringField(_l("Last Name"), [Required()])
+
+    invitation: Invitation
+    regions: Sequence[str]
+    email: str | None = None
+    phone: str | None = None
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        super().validate(extra_validators)
+        if self.address is not None:
+            self._read_address()
+            if not self.password.data:
+                self.password.errors = [_("Enter a password")]
+            if not self.agree.data:
+                self.agree.errors = [_("Tick the box to join")]
+        if self.first_name is not None:
+            self._check_name()
+        return not self.errors
+
+    def _read_address(self) -> None:
+        """Either is an account's address; a number only where it can get our texts."""
+        typed = (self.address.data or "").strip()
+        if not typed:
+            self.address.errors = [_("Enter your email or mobile number")]
+        elif "@" in typed:
+            self.email = read(self.address, contacts.email)
+        elif phone := read(self.address, lambda text: contacts.phone(text, self.regions)):
+            self.phone = phone.e164
+            if not phone.can_text:
+                self.address.errors = [_("We cannot send texts to this number. Use an email.")]
+
+    def _check_name(self) -> None:
+        first = (self.first_name.data or "").strip()
+        last = (self.last_name.data or "").strip() if self.last_name is not None else ""
+        if not first:
+            self.first_name.errors = [_("Enter your first name")]
+        if self.last_name is not None and not last:
+            self.last_name.errors = [_("Enter your last name")]
+        if not self.errors and not joining.has_name(self.invitation, first, last):
+            self.first_name.errors = [
+                _(
+                    "This is not the name on the invitation. Type your first and last name as the"
+                    " clinic knows them, or call the clinic."
+                )
+            ]
+
+
+def errors_of(form: Form) -> list[Error]:
+    """Every error, for the top of the page."""
+    return [(field.id, text) for field in form for text in field.errors]
+
+
+def read(field: Field, canonical: Callable[[str], Any]) -> Any:
+    """A canonical value, or None and a text at the field."""
+    try:
+        return canonical(field.data or "")
+    except Problem as refused:
+        field.errors = [formats.problem(refused)]
+        return None
+
+
+def _data(form: InviteForm) -> dict[str, Any]:
+    return {"key": form.key.data, "provider": form.provider.data if form.provider else None}
+
+
+def _rows(form: InviteForm) -> list[dict[str, Any]]:
+    return [row.form.data for row in form.rows]
+
+
+def _plain_names(posted: MultiDict[str, str]) -> MultiDict[str, str]:
+    """WTForms reads any Unicode digit as a row's number and fails on some: ours are ASCII."""
+    return MultiDict((name, value) for name, value in posted.items(multi=True) if name.isascii())

@@ -1,0 +1,54 @@
+"""Who may enter: turns the clinic in the address and the person who is signed in into a scope.
+
+There is no other way to anything that a clinic owns. Another clinic's address and one that does not
+exist get the same 404.
+"""
+
+from flask import Response, abort, current_app, g, request
+
+from inviter import team
+from inviter.config import Config
+from inviter.keys import Keys
+from inviter.web import auth
+
+PUBLIC = frozenset(
+    {
+        "asset",
+        "auth.sign_in",
+        "auth.forgot_password",
+        "auth.reset_password",
+        "health.healthz",
+        "health.readyz",
+        "home.home",
+        "joining.accept",
+        "joining.code",
+        "joining.find",
+        "joining.joined",
+        "joining.link",
+    }
+)
+"""Every route that needs no sign-in. Written once; any other is private."""
+
+
+def settings() -> Config:
+    return current_app.extensions["settings"]
+
+
+def keys() -> Keys:
+    return current_app.extensions["keys"]
+
+
+def admit() -> Response | None:
+    """Before each request: signed in, unless the route is public; on the clinic's team."""
+    g.user = g.membership = g.clinic = None
+    if request.endpoint in (None, "asset"):
+        return None
+    g.user = auth.current_user()
+    if request.endpoint in PUBLIC:
+        return None
+    if g.user is None:
+        return auth.ask_to_sign_in()
+    if slug := (request.view_args or {}).get("slug"):
+        g.membership = team.membership(g.user, slug) or abort(404)
+        g.clinic = g.membership.clinic
+    return None

@@ -1,0 +1,208 @@
+"""Invite Patients: type, check, confirm, see what was sent."""
+
+from flask import Blueprint, Response, abort, flash, g, redirect, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as BaseResponse
+
+from inviter import invitations, team
+from inviter.db import db
+from inviter.invitations import Fate, KeyUsed
+from inviter.models import Confirmation
+from inviter.web import checked, forms, guards
+from inviter.web.forms import InviteForm
+from inviter.web.fragments import respond
+from inviter.web.listing import invited_list
+
+bp = Blueprint("invite", __name__, url_prefix="/c/<slug>")
+
+
+@bp.get("/invite")
+def page(slug: str) -> Response:
+    session["clinic"] = slug
+    return _page(_form())
+
+
+@bp.post("/invite/rows")
+def rows(slug: str) -> Response:
+    """Add a row, remove one, undo that, or come back from the check: only redraws."""
+    form = _form(request.form)
+    if "add" in request.form:
+        return _redraw(_with_row_added(form))
+    if "remove" in request.form:
+        return _redraw(_with_row_removed(form, request.form["remove"]))
+    if "undo" in request.form:
+        return _redraw(_with_row_restored(form))
+    return _page(form)
+
+
+@bp.post("/invite/confirm")
+def confirm(slug: str) -> Response:
+    """The check before sending: says what would happen, and does nothing."""
+    form = _form(request.form)
+    if not form.validate():
+        return _page(form, 422)
+    _renew_spent_key(form)
+    return _check_page(form)
+
+
+@bp.post("/invite")
+def invite(slug: str) -> BaseResponse:
+    """Confirm and Invite."""
+    form = _form(request.form)
+    if not form.validate():
+        return _page(form, 422)
+    try:
+        confirmation = invitations.invite(
+            g.clinic,
+            form.recipients,
+            provider=form.chosen,
+            by=g.user,
+            key=form.key.data,
+            keys=guards.keys(),
+            sms=guards.settings().sms != "off",
+            now=g.now,
+        )
+    except KeyUsed:
+        form.key.data = forms.new_key()
+        return _check_page(form, _("You have changed something since: check once more."), 409)
+    _say(confirmation)
+    db.session.commit()
+    return redirect(url_for("invite.sent", slug=slug, key=confirmation.key), 303)
+
+
+@bp.get("/invite/confirm")
+@bp.get("/invite/rows")
+def again(slug: str) -> BaseResponse:
+    """Nothing is kept of a check: start from the form."""
+    return redirect(url_for("invite.page", slug=slug), 303)
+
+
+@bp.get("/invitations/sent/<key>")
+def sent(slug: str, key: str) -> Response:
+    """Invitations Sent: reloadable, the same for everyone at the clinic."""
+    confirmation = invitations.confirmation(g.clinic, key) or abort(404)
+    page = checked.sent_page(
+        confirmation, g.clinic, look=request.args.get("look", 0, int), keys=guards.keys()
+    )
+    block = "sent" if "look" in request.args else "content"
+    return respond("invite/sent.html", block, sent=page)
+
+
+def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteForm:
+    return forms.invite_form(
+        team.providers_for(g.membership),
+        may_choose=g.membership.is_admin,
+        regions=guards.settings().sms_regions,
+        posted=posted,
+        data=data,
+    )
+
+
+def _page(form: InviteForm, code: int = 200) -> Response:
+    return respond(
+        "invite/invite.html",
+        "content",
+        status=code,
+        form=form,
+        errors=form.summary(),
+        options=_options(),
+        listing=invited_list("invite.page"),
+    )
+
+
+def _options() -> list[tuple[str, str]]:
+    return [
+        (_("Invite patients by Email and/or Text"), "#send"),
+        (_("Invite patients with an Invite Code"), "#invited"),
+    ]
+
+
+def _redraw(form: InviteForm) -> Response:
+    """Only the rows, for who has the page already."""
+    return respond(
+        "invite/invite.html",
+        "rows",
+        form=form,
+        errors=[],
+        options=_options(),
+        listing=invited_list("invite.page"),
+    )
+
+
+def _with_row_added(form: InviteForm) -> InviteForm:
+    redrawn = _form(**forms.with_row_added(form))
+    number = len(redrawn.rows)
+    redrawn.focus = redrawn.rows[-1].first_name.id
+    flash(_("Patient %(number)s added", number=number), "live")
+    return redrawn
+
+
+def _with_row_removed(form: InviteForm, place_typed: str) -> InviteForm:
+    """The last row that is left is kept: a form without rows is no form."""
+    place = int(place_typed) if place_typed.isascii() and place_typed.isdigit() else len(form.rows)
+    if place >= len(form.rows) or len(form.rows) == 1:
+        return form
+    redrawn = _form(**forms.with_row_removed(form, place))
+    redrawn.removed = forms.removed_row(form, place)
+    redrawn.removed_number = place + 1
+    redrawn.focus = redrawn.rows[max(place - 1, 0)].first_name.id
+    flash(_("Row %(number)s removed", number=place + 1), "live")
+    return redrawn
+
+
+def _with_row_restored(form: InviteForm) -> InviteForm:
+    removed = forms.posted_removed_row(request.form)
+    place = min(removed.place.data or 0, len(form.rows))
+    redrawn = _form(**forms.with_row_restored(form, removed, place))
+    redrawn.focus = redrawn.rows[place].first_name.id
+    flash(_("Row %(number)s is back", number=place + 1), "live")
+    return redrawn
+
+
+def _renew_spent_key(form: InviteForm) -> None:
+    """The form that was sent, changed and checked again is a new thing to confirm."""
+    spent = invitations.has_confirmed_other(
+        g.clinic,
+        form.key.data,
+        form.recipients,
+        provider=form.chosen,
+        by=g.user,
+        keys=guards.keys(),
+    )
+    if spent:
+        form.key.data = forms.new_key()
+
+
+def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Response:
+    found = invitations.check(g.clinic, form.recipients)
+    page = checked.check_page(
+        found,
+        g.clinic,
+        provider=form.chosen,
+        hints=[row.hint for row in form.rows if not row.is_blank],
+        message=message,
+        sms=guards.settings().sms != "off",
+        doubt_after=guards.settings().doubt_after,
+        now=g.now,
+    )
+    return respond("invite/confirm.html", "confirm", status=code, form=form, check=page)
+
+
+def _say(confirmation: Confirmation) -> None:
+    """The banner: how many were invited, and that the others were not."""
+    fates = [fate for fate, _id in confirmation.outcome]
+    invited, others = fates.count(Fate.INVITED), len(fates) - fates.count(Fate.INVITED)
+    if invited:
+        text = ngettext(
+            "%(num)d invite sent successfully.", "%(num)d invites sent successfully.", invited
+        )
+        flash(text, "success")
+    if others:
+        text = ngettext(
+            "%(num)d patient was not invited a second time: see below.",
+            "%(num)d patients were not invited a second time: see below.",
+            others,
+        )
+        flash(text, "notice")

@@ -1,0 +1,245 @@
+"""The patient's way in: by link or by code, then who invites, an account, and one press to accept.
+
+What the patient has shown so far travels in a short cookie of its own, which only these pages read:
+the link's token, and whether the names were typed already. It never holds a name.
+"""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, g, redirect, request, url_for
+from flask_babel import gettext as _
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.wrappers import Response as BaseResponse
+
+from inviter import joining, team
+from inviter.db import db
+from inviter.joining import Closed
+from inviter.models import How, Invitation, User
+from inviter.status import Status
+from inviter.web import auth, formats, forms, guards
+from inviter.web.forms import AcceptForm, CodeForm, FindForm
+from inviter.web.fragments import respond
+
+bp = Blueprint("joining", __name__)
+
+COOKIE = "joining"
+COOKIE_SECONDS = 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What this browser has shown to be let in."""
+
+    token: str
+    how: How
+
+
+@bp.get("/j/<token>")
+def link(token: str) -> BaseResponse:
+    """Changes nothing, however often it is fetched; the token leaves the address at once."""
+    invitation = joining.by_link(token, keys=guards.keys())
+    if invitation is None:
+        return _unknown_link()
+    response = redirect(url_for("joining.accept", slug=invitation.clinic.slug))
+    return _remember(response, Shown(token, How.LINK))
+
+
+@bp.get("/join")
+def find() -> Response:
+    form = FindForm(request.args)
+    found = joining.clinics_named((form.clinic.data or "")[:100])
+    matches = [
+        {"name": each.name, "url": url_for("joining.code", slug=each.slug)} for each in found
+    ]
+    return respond("joining/find.html", "content", form=form, matches=matches)
+
+
+@bp.get("/join/<slug>")
+@bp.post("/join/<slug>")
+def code(slug: str) -> BaseResponse:
+    """Enter an Invite Code. Whatever does not match gets the same answer."""
+    clinic = team.clinic_at(slug) or abort(404)
+    form = CodeForm()
+    if form.validate_on_submit():
+        invitation = joining.by_code(
+            clinic,
+            form.digits,
+            form.first_name.data or "",
+            form.last_name.data or "",
+            keys=guards.keys(),
+            now=g.now,
+        )
+        if invitation is not None:
+            token = guards.keys().link_token(invitation.link_id, invitation.link_version)
+            response = redirect(url_for("joining.accept", slug=slug), 303)
+            return _remember(response, Shown(token, How.CODE))
+        form.refuse()
+    errors = forms.errors_of(form)
+    status = 422 if errors else 200
+    return respond(
+        "joining/code.html", "content", status=status, form=form, errors=errors, clinic=clinic
+    )
+
+
+@bp.get("/join/<slug>/accept")
+@bp.post("/join/<slug>/accept")
+def accept(slug: str) -> BaseResponse:
+    """Who invites, an account, and the button: the one POST that accepts."""
+    shown, invitation = _shown_for(slug)
+    if invitation is None or shown is None:
+        return redirect(url_for("joining.code", slug=slug), 303)
+    if g.user is not None and team.is_staff(g.user):
+        return respond("joining/staff.html", "content", clinic=invitation.clinic)
+    form = _accept_form(invitation, shown)
+    if request.method == "GET" and joining.closed_by(invitation, now=g.now):
+        return _closed_page(invitation)
+    if not form.validate_on_submit():
+        return _accept_page(invitation, shown, form)
+    account = g.user or _account(form)
+    if account is None:
+        return _accept_page(invitation, shown, form)
+    try:
+        joining.accept(invitation, account=account, how=shown.how, now=g.now)
+    except Closed:
+        return _closed_page(invitation)
+    if g.user is None:
+        auth.sign_in(account, now=g.now)
+    db.session.commit()
+    return redirect(url_for("joining.joined", slug=slug), 303)
+
+
+@bp.get("/join/<slug>/joined")
+def joined(slug: str) -> BaseResponse:
+    _cookie, invitation = _shown_for(slug)
+    if invitation is None or invitation.accepted_at is None:
+        return redirect(url_for("joining.code", slug=slug), 303)
+    return respond("joining/joined.html", "content", clinic=invitation.clinic)
+
+
+def _accept_form(invitation: Invitation, shown: Shown) -> AcceptForm:
+    """Asks only what is not known yet: no name after a code, no account of who is signed in."""
+    form = AcceptForm()
+    form.invitation, form.regions = invitation, guards.settings().sms_regions
+    if g.user is not None:
+        del form.address, form.password, form.agree
+    if shown.how == How.CODE:
+        del form.first_name, form.last_name
+    elif not invitation.last_name:
+        form.first_name.label.text = _("Name")
+        del form.last_name
+    return form
+
+
+def _account(form: AcceptForm) -> User | None:
+    """The account of this address and password, new if need be; None with a text at a field."""
+    address, password = form.address.data or "", form.password.data or ""
+    user = auth.authenticate(address, password) or _open_account(form, address, password)
+    if user is None and not form.errors:  # the same form was sent twice, and this is the later one
+        user = auth.authenticate(address, password)
+        if user is None:
+            form.password.errors = [
+                _(
+                    "There is an account with this email or mobile number already. Type its"
+                    " password, or choose “I already have an account”."
+                )
+            ]
+    if user is not None and team.is_staff(user):
+        form.address.errors = [
+            _("This address belongs to a member of a care team. Use another to join as a patient.")
+        ]
+        return None
+    return user
+
+
+def _open_account(form: AcceptForm, address: str, password: str) -> User | None:
+    if problem := auth.password_problem(password, address=address):
+        form.password.errors = [problem]
+        return None
+    return joining.open_account(
+        email=form.email,
+        phone=form.phone,
+        password=auth.hash_password(password),
+        uniquifier=auth.new_uniquifier(),
+        now=g.now,
+    )
+
+
+def _accept_page(invitation: Invitation, shown: Shown, form: AcceptForm) -> Response:
+    errors = forms.errors_of(form)
+    return respond(
+        "joining/accept.html",
+        "content",
+        status=422 if errors else 200,
+        form=form,
+        errors=errors,
+        invitation=invitation,
+        clinic=invitation.clinic,
+        mode="account" if g.user else "new",
+        account_address=g.user.address if g.user else "",
+        button=_("Continue") if shown.how == How.CODE else _("Accept Invitation"),
+        sign_in_url=url_for("auth.sign_in", next=request.path),
+    )
+
+
+def _closed_page(invitation: Invitation) -> Response:
+    """For a genuine link: what happened to the invitation, and what to do."""
+    clinic = invitation.clinic
+    match joining.closed_by(invitation, now=g.now):
+        case Status.ACCEPTED:
+            heading = _("This invitation has been used")
+            text = _("If it was you who joined, sign in. If not, call the clinic.")
+        case Status.EXPIRED:
+            heading = _("This invitation has expired")
+            text = _(
+                "It was open until %(day)s. Ask the clinic to send it again.",
+                day=formats.day(invitation.expires_at, clinic),
+            )
+        case _:
+            heading = _("This invitation was taken back by the clinic")
+            text = _("Call the clinic if you think that this is a mistake.")
+    return respond(
+        "joining/closed.html", "content", heading=heading, text=text, clinic=clinic, status=410
+    )
+
+
+def _unknown_link() -> Response:
+    return respond(
+        "joining/closed.html",
+        "content",
+        heading=_("This link does not work"),
+        text=_(
+            "Open it again from the message itself, or type the whole of it. If it still does not"
+            " work, use the Invite Code in the message, or ask the clinic for a new invitation."
+        ),
+        clinic=None,
+        status=404,
+    )
+
+
+def _shown_for(slug: str) -> tuple[Shown | None, Invitation | None]:
+    """What the cookie holds, and the invitation of this clinic that it opens."""
+    try:
+        token, how = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=COOKIE_SECONDS)
+    except BadSignature:
+        return None, None
+    invitation = joining.by_link(token, keys=guards.keys())
+    if invitation is None or invitation.clinic.slug != slug:
+        return None, None
+    return Shown(token, How(how)), invitation
+
+
+def _remember(response: BaseResponse, shown: Shown) -> BaseResponse:
+    response.set_cookie(
+        COOKIE,
+        _serializer().dumps([shown.token, shown.how]),
+        max_age=COOKIE_SECONDS,
+        path="/join",
+        secure=guards.settings().is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(guards.keys().sign_with("joining"))

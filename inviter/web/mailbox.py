@@ -1,0 +1,82 @@
+"""The demo's mailbox: what patients and staff would have got, with links that work."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, g, make_response, url_for
+from sqlalchemy import select
+
+from inviter import team
+from inviter.db import db
+from inviter.models import Channel, Clinic, MailboxMessage
+from inviter.web import formats
+from inviter.web.fragments import respond
+
+bp = Blueprint("mailbox", __name__, url_prefix="/mailbox")
+
+SHOWN = 100
+LETTER_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+)
+"""Letters carry their style within them, as mail programs want it, and can do nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    to: str
+    channel: str
+    subject: str
+    at: str
+    url: str
+    html_url: str
+    text: str
+
+
+@bp.before_request
+def enter() -> None:
+    """For any staff; times are by the clock of their first clinic."""
+    clinics = team.clinics_of(g.user)
+    g.mailbox_clinic = clinics[0] if clinics else abort(404)
+
+
+@bp.get("")
+def mailbox() -> Response:
+    newest = select(MailboxMessage).order_by(MailboxMessage.id.desc()).limit(SHOWN)
+    messages = [_shown(each, g.mailbox_clinic) for each in db.session.scalars(newest)]
+    return respond("mailbox/mailbox.html", "content", messages=messages)
+
+
+@bp.get("/<int:message_id>")
+def message(message_id: int) -> Response:
+    found = _shown(_message_or_404(message_id), g.mailbox_clinic)
+    return respond("mailbox/message.html", "content", message=found)
+
+
+@bp.get("/<int:message_id>/letter")
+def letter(message_id: int) -> Response:
+    response = make_response(_message_or_404(message_id).html)
+    response.headers["Content-Security-Policy"] = LETTER_POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response
+
+
+def _message_or_404(message_id: int) -> MailboxMessage:
+    return db.session.get(MailboxMessage, message_id) or abort(404)
+
+
+def _shown(message: MailboxMessage, clinic: Clinic) -> Shown:
+    is_email = message.channel == Channel.EMAIL
+    return Shown(
+        to=message.sent_to,
+        channel=formats.channel(message.channel),
+        subject=message.subject or _first_words(message.text),
+        at=formats.moment(message.sent_at, clinic),
+        url=url_for("mailbox.message", message_id=message.id),
+        html_url=url_for("mailbox.letter", message_id=message.id) if is_email else "",
+        text=message.text,
+    )
+
+
+def _first_words(text: str) -> str:
+    """What a phone shows of a text before it is opened."""
+    return text if len(text) <= 60 else f"{text[:60]}…"

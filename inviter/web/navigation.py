@@ -1,0 +1,100 @@
+"""What stands around every page: who is signed in, where one can go, what is to be said."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, g, get_flashed_messages, request, url_for
+from flask_babel import gettext as _
+
+from inviter import team
+from inviter.models import Clinic, Membership, User
+from inviter.web import formats
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    label: str
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A clinic that the person may change to."""
+
+    name: str
+    slug: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    name: str
+    address: str
+    role: str
+    account_url: str
+    sign_out_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    kind: str
+    text: str
+
+
+def init(app: Flask) -> None:
+    app.context_processor(_around)
+    app.jinja_env.globals["ui"] = app.jinja_env.get_template("ui.html").module
+
+
+def _around() -> dict[str, Any]:
+    """Found once a request, however many blocks are drawn from it."""
+    if "around" not in g:
+        g.around = _find()
+    return g.around
+
+
+def _find() -> dict[str, Any]:
+    user, clinic, member = g.get("user"), g.get("clinic"), g.get("membership")
+    said: list[tuple[str, str]] = get_flashed_messages(with_categories=True)  # type: ignore[assignment]
+    return {
+        "language": formats.language(),
+        "me": _me(user, member) if user else None,
+        "clinic": clinic,
+        "clinics": _choices(user, clinic) if user and clinic else [],
+        "navigation": _places(clinic) if clinic else [],
+        "banners": [Banner(kind, text) for kind, text in said if kind != "live"],
+        "live": " ".join(text for kind, text in said if kind == "live"),
+    }
+
+
+def _me(user: User, member: Membership | None) -> Me:
+    return Me(
+        name=user.name,
+        address=user.address,
+        role=_role(member) if member else "",
+        account_url=url_for("auth.account"),
+        sign_out_url=url_for("auth.sign_out"),
+    )
+
+
+def _role(member: Membership) -> str:
+    roles = [(member.is_admin, _("Clinic Admin")), (member.is_provider, _("Provider"))]
+    return ", ".join(words for holds, words in roles if holds)
+
+
+def _places(clinic: Clinic) -> list[Place]:
+    pages = [("invite.page", _("Invite Patients")), ("listing.patients", _("Patients"))]
+    here = "listing.patients" if request.endpoint == "listing.patients" else "invite.page"
+    return [
+        Place(label, url_for(endpoint, slug=clinic.slug), endpoint == here)
+        for endpoint, label in pages
+    ]
+
+
+def _choices(user: User, clinic: Clinic) -> list[Choice]:
+    """Nothing to choose for who works at one clinic."""
+    found = team.clinics_of(user)
+    if len(found) < 2:
+        return []
+    return [Choice(each.name, each.slug, each.id == clinic.id) for each in found]

@@ -1,0 +1,234 @@
+// The one dialog, what to say when the network or the server fails, and small comforts. Every page works without it.
+(function () {
+  "use strict";
+
+  const root = document.documentElement;
+  const dialog = document.getElementById("dialog");
+  const banner = document.getElementById("banner");
+  const live = document.getElementById("live");
+  const words = banner.dataset;
+  const on = (name, act) => document.addEventListener(name, act);
+  const say = (text) => { live.textContent = text; };
+  const isLost = () => !document.activeElement || document.activeElement === document.body;
+
+  root.classList.add("js");
+
+  // The dialog: opened by what htmx puts into it, emptied when it closes, focus given back to the one who opened it.
+  let opener = null;
+
+  function open(form) {
+    const heading = dialog.querySelector("h2");
+    opener = document.getElementById(form.dataset.opener) || document.activeElement;
+    dialog.setAttribute("aria-labelledby", heading.id);
+    if (!dialog.open) dialog.showModal();
+    heading.focus();
+  }
+
+  function close() {
+    if (dialog.open && !dialog.querySelector(".htmx-request")) dialog.close();
+  }
+
+  dialog.addEventListener("cancel", (event) => {
+    if (dialog.querySelector(".htmx-request")) event.preventDefault();
+  });
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    if (opener && opener.isConnected) opener.focus();
+    opener = null;
+  });
+
+  // After a swap: errors first, then what asks for focus, then the heading; never the body.
+  on("htmx:afterSettle", (event) => {
+    const { target, elt } = event.detail;
+    if (target === dialog) return open(event.detail.requestConfig.elt || elt);
+    const fresh = document.getElementById(target.id);
+    if (!fresh) return;
+    const isLeaving = fresh.id === "content" && dialog.open;
+    if (isLeaving) {
+      opener = null;
+      dialog.close();
+    }
+    const errors = fresh.querySelector("#errors");
+    if (errors) return errors.focus();
+    if (!isLost() && !isLeaving) return;
+    const next = fresh.querySelector("[autofocus]") || fresh.querySelector("h1, h2") || fresh;
+    if (fresh.id === "content") window.scrollTo(0, 0);
+    next.focus({ preventScroll: fresh.id === "content" });
+  });
+
+  // The connection. A failed GET is tried once more in silence; a POST never is.
+  const flights = new Map();
+  const retried = new WeakSet();
+  let offline = null;
+  let problem = null;
+
+  function tell(heading, text, again) {
+    const box = document.createElement("div");
+    const body = document.createElement("div");
+    box.className = "banner error";
+    box.setAttribute("role", "alert");
+    if (heading) body.appendChild(document.createElement("strong")).textContent = heading;
+    body.appendChild(document.createElement("p")).textContent = text;
+    if (again) {
+      const button = body.appendChild(document.createElement("button"));
+      button.type = "button";
+      button.textContent = words.again;
+      button.addEventListener("click", again);
+    }
+    box.appendChild(body);
+    (dialog.open ? dialog.firstElementChild : banner).prepend(box);
+    if (dialog.open) box.scrollIntoView({ block: "nearest" });
+    return box;
+  }
+
+  function forget() {
+    if (problem) problem.remove();
+    problem = null;
+  }
+
+  function loseConnection(text) {
+    forget();
+    if (offline) offline.remove();
+    offline = tell("", text || words.offline);
+  }
+
+  function regainConnection() {
+    if (!offline) return;
+    offline.remove();
+    offline = null;
+    say(words.online);
+  }
+
+  function repeat(config) {
+    forget();
+    if (!config.elt.isConnected) return location.reload();
+    window.htmx.ajax(config.verb, config.path, { source: config.elt }).catch(() => {}); // told by the events
+  }
+
+  function fail(detail, heading, text) {
+    const config = detail.requestConfig;
+    forget();
+    problem = tell(heading, text, () => repeat(config));
+  }
+
+  function lost(event, text) {
+    const config = event.detail.requestConfig;
+    if (!navigator.onLine) return loseConnection(config.elt.dataset.offline);
+    if (config.verb === "get" && !retried.has(config.elt)) {
+      retried.add(config.elt);
+      return setTimeout(() => repeat(config), 1000);
+    }
+    fail(event.detail, words.heading, config.verb === "get" ? text : words.post);
+  }
+
+  on("htmx:beforeRequest", (event) => {
+    const { elt, xhr, target, requestConfig } = event.detail;
+    const isQuiet = elt.hasAttribute("data-quiet");
+    if (isQuiet && document.hidden) return event.preventDefault();
+    const flight = { focus: document.activeElement, target, timers: [], note: null };
+    const later = (wait, act) => flight.timers.push(setTimeout(act, wait));
+    flights.set(xhr, flight);
+    if (isQuiet) return;
+    forget();
+    later(400, () => {
+      root.classList.add("busy");
+      target.setAttribute("aria-busy", "true");
+    });
+    if (requestConfig.verb === "get") later(750, () => say(words.loading));
+    later(3000, () => {
+      const button = elt.matches("form") ? elt.querySelector(".primary") : elt;
+      flight.note = document.createElement("span");
+      flight.note.className = "waiting";
+      flight.note.textContent = words.slow;
+      button.after(flight.note);
+      say(words.slow);
+    });
+  });
+
+  on("htmx:afterRequest", (event) => {
+    const { xhr, successful, elt } = event.detail;
+    const flight = flights.get(xhr);
+    if (!flight) return;
+    flights.delete(xhr);
+    flight.timers.forEach(clearTimeout);
+    flight.target.removeAttribute("aria-busy");
+    if (flight.note) flight.note.remove();
+    if (!flights.size) root.classList.remove("busy");
+    if (xhr.status) regainConnection();
+    if (successful) retried.delete(elt);
+    else if (isLost() && flight.focus.isConnected) flight.focus.focus();
+  });
+
+  on("htmx:sendError", (event) => lost(event, words.get));
+  on("htmx:timeout", (event) => lost(event, words.timeout));
+  on("htmx:responseError", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    const page = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-problem]");
+    const text = (selector) => page && page.querySelector(selector) ? page.querySelector(selector).textContent : "";
+    const fallback = requestConfig.verb === "get" ? words.get : words.post;
+    const whole = [text("p") || fallback, text(".hint")].join(" ").trim();
+    if (xhr.status >= 500) return fail(event.detail, text("h1") || words.heading, whole);
+    forget();
+    problem = tell(text("h1") || words.heading, whole);
+  });
+
+  window.addEventListener("offline", () => loseConnection());
+  window.addEventListener("online", regainConnection);
+  document.addEventListener("visibilitychange", () => {
+    const waiting = document.querySelector("[data-quiet]");
+    if (waiting && !document.hidden) window.htmx.trigger(waiting, "wake");
+  });
+
+  // A page out of the browser's memory may be someone else's by now.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+
+  on("click", (event) => {
+    const button = event.target.closest("[data-close], [data-copy], [data-show]");
+    if (!button) return;
+    if ("close" in button.dataset && dialog.contains(button)) {
+      event.preventDefault();
+      close();
+    }
+    if (button.dataset.copy) copy(button);
+    if (button.dataset.show) show(button);
+  });
+
+  function copy(button) {
+    const done = () => {
+      document.querySelectorAll("button[data-copied]").forEach(uncopy);
+      button.dataset.copied = button.querySelector("span").textContent;
+      button.querySelector("span").textContent = words.copied;
+      say(words.copied);
+    };
+    if (navigator.clipboard) return navigator.clipboard.writeText(button.dataset.copy).then(done);
+    const field = document.createElement("textarea"); // over plain http there is no clipboard
+    field.value = button.dataset.copy;
+    button.after(field);
+    field.select();
+    if (document.execCommand("copy")) done();
+    field.remove();
+    button.focus();
+  }
+
+  function uncopy(button) {
+    button.querySelector("span").textContent = button.dataset.copied;
+    delete button.dataset.copied;
+  }
+
+  function show(button) {
+    const field = document.getElementById(button.dataset.show);
+    const isShown = field.type === "password";
+    field.type = isShown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(isShown));
+  }
+
+  on("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    const form = event.target.closest("#invite-form");
+    if (!form) return;
+    event.preventDefault();
+    document.getElementById(form.dataset.opener).click();
+  });
+})();
