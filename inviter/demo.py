@@ -94,6 +94,13 @@ def random_password() -> str:
 
 def fill(*, password: str, new_uniquifier: Callable[[], str], keys: Keys, now: datetime) -> None:
     """Fill an empty database. `password` is hashed already. Flushes; the caller commits."""
+    for clinic in add_clinics(password=password, new_uniquifier=new_uniquifier, now=now):
+        _fill_clinic(clinic, password, new_uniquifier, keys, now)
+    db.session.flush()
+
+
+def add_clinics(*, password: str, new_uniquifier: Callable[[], str], now: datetime) -> list[Clinic]:
+    """The clinics with the people who work there; nobody is invited yet."""
     clinics = {
         slug: Clinic(slug=slug, name=name, phone=phone, time_zone=TIME_ZONE, created_at=now)
         for slug, name, phone in CLINICS
@@ -113,9 +120,7 @@ def fill(*, password: str, new_uniquifier: Callable[[], str], keys: Keys, now: d
         for slug in {*person.admin_at, *person.provider_at}:
             admin, provider = slug in person.admin_at, slug in person.provider_at
             team.add(clinics[slug], user, admin=admin, provider=provider, now=now)
-    for clinic in clinics.values():
-        _fill_clinic(clinic, password, new_uniquifier, keys, now)
-    db.session.flush()
+    return list(clinics.values())
 
 
 def _fill_clinic(

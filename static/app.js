@@ -18,10 +18,21 @@
 
   function open(form) {
     const heading = dialog.querySelector("h2");
+    forgive(form);
     opener = document.getElementById(form.dataset.opener) || document.activeElement;
     dialog.setAttribute("aria-labelledby", heading.id);
     if (!dialog.open) dialog.showModal();
     heading.focus();
+  }
+
+  // What was wrong is mended, or the check would not be here.
+  function forgive(form) {
+    document.querySelectorAll("#errors, #" + form.id + " .error").forEach((text) => text.remove());
+    form.querySelectorAll(".wrong").forEach((field) => field.classList.remove("wrong"));
+    form.querySelectorAll("[aria-invalid]").forEach((field) => {
+      field.removeAttribute("aria-invalid");
+      field.removeAttribute("aria-describedby");
+    });
   }
 
   function close() {
@@ -48,6 +59,7 @@
       opener = null;
       dialog.close();
     }
+    document.querySelectorAll(".skip").forEach((link) => { link.hidden = !document.querySelector(link.hash); });
     const errors = fresh.querySelector("#errors");
     if (errors) return errors.focus();
     if (!isLost() && !isLeaving) return;

@@ -11,6 +11,7 @@ from pathlib import Path
 import flask_migrate
 import pytest
 from flask import Flask
+from playwright.sync_api import Browser
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
@@ -19,6 +20,7 @@ from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from tests import factories
+from tests.browser import Site, chromium, launched
 from tests.factories import Cast
 from tests.visitors import Visitor
 
@@ -190,3 +192,22 @@ def visitor(app: Flask, cast: Cast) -> Visitor:
 def ana(visitor: Visitor) -> Visitor:
     """Ana, Clinic Admin at Northside and Lakeview, signed in."""
     return visitor.sign_in("ana@example.org")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    path = chromium()
+    if path is None:
+        missing("Chromium")
+    with launched(str(path)) as started:
+        yield started
+
+
+@pytest.fixture
+def site(sqlite_template: Path, tmp_path: Path) -> Iterator[Site]:
+    """Inviter as `python app.py` runs it, with the cast."""
+    with Site(settings_for(copy_of(sqlite_template, tmp_path))) as running:
+        with running.app.app_context():
+            factories.make_cast()
+        yield running

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from sqlalchemy import select
 
-from inviter import clock, contacts, invitations, team
+from inviter import clock, contacts, demo, invitations
 from inviter.db import db
-from inviter.demo import CLINICS, PEOPLE
 from inviter.invitations import Recipient
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.web import auth
 
 PASSWORD = "correct horse battery staple"
+BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -31,22 +30,16 @@ class Cast:
 
 
 def make_cast() -> Cast:
-    began = datetime(2026, 1, 5, tzinfo=UTC)
-    made: dict[str, Any] = {}
-    for slug, name, phone in CLINICS:
-        made[slug] = Clinic(
-            slug=slug, name=name, phone=phone, time_zone="America/Regina", created_at=began
-        )
-    db.session.add_all(made.values())
-    db.session.flush()
-    for person in PEOPLE:
-        user = account(person.address, name=person.name)
-        made[person.address.partition("@")[0]] = user
-        for slug in {*person.admin_at, *person.provider_at}:
-            admin, provider = slug in person.admin_at, slug in person.provider_at
-            team.add(made[slug], user, admin=admin, provider=provider, now=began)
+    """Committed; nobody is invited yet."""
+    clinics = demo.add_clinics(
+        password=hashed_password(), new_uniquifier=auth.new_uniquifier, now=BEGAN
+    )
     db.session.commit()
-    return Cast(**made)
+    users = db.session.scalars(select(User))
+    return Cast(
+        **{each.slug: each for each in clinics},
+        **{(each.email or "").partition("@")[0]: each for each in users},
+    )
 
 
 def account(email: str | None = None, *, phone: str | None = None, name: str = "") -> User:
@@ -56,7 +49,7 @@ def account(email: str | None = None, *, phone: str | None = None, name: str = "
         phone=phone,
         password=hashed_password(),
         fs_uniquifier=auth.new_uniquifier(),
-        created_at=datetime(2026, 1, 5, tzinfo=UTC),
+        created_at=BEGAN,
     )
     db.session.add(user)
     db.session.flush()

@@ -11,13 +11,16 @@ from tests.factories import PASSWORD
 
 
 class Visitor:
-    """Remembers the page that is open, follows redirects, and sends every hidden field."""
+    """Remembers the page that is open, follows redirects, and sends every hidden field.
+
+    With `htmx`, what has hx-post is posted as htmx does it, and the fragments that come back
+    replace what they stand for in the page.
+    """
 
     def __init__(self, client: FlaskClient, *, htmx: bool = False) -> None:
         self.client = client
         self.htmx = htmx
         self.path = ""
-        self.status = 0
         self.response: TestResponse
         self.page = BeautifulSoup("", "html.parser")
 
@@ -26,24 +29,37 @@ class Visitor:
         self.submit(address=address, password=password)
         return self
 
-    def open(self, path: str, **options: Any) -> "Visitor":
-        return self._show(self.client.get(path, **self._options(options)))
+    def open(self, path: str) -> "Visitor":
+        return self._show(self.client.get(path, follow_redirects=True))
 
-    def submit(self, button: str = "", *, form: str = "main form", **values: Any) -> "Visitor":
+    def submit(
+        self, button: str = "", *, form: str = "main form", **values: str | None
+    ) -> "Visitor":
         """Press a button, by its words or its id; fields go as they stand, but for `values`."""
         element = self.page.select_one(form)
         assert element is not None, f"no form {form} on {self.path}"
         pressed = _button(element, button)
-        data = _fields(element)
-        if pressed is not None and pressed.get("name"):
-            data.add(str(pressed["name"]), str(pressed.get("value", "")))
         for name, value in values.items():
+            _type(element, name, value)
+        data = _fields(element)
+        if pressed.get("name"):
+            data.add(str(pressed["name"]), str(pressed.get("value", "")))
+        for name, value in values.items():  # also what no field stands for
             data.setlist(name, [] if value is None else [value])
-        action = (pressed.get("formaction") if pressed is not None else None) or element["action"]
-        return self.post(str(action), data)
+        action = str(pressed.get("formaction") or element["action"])
+        swapped = pressed.get("hx-post") if pressed.get("formaction") else element.get("hx-post")
+        assert swapped in (None, action), "htmx posts to another address than the form"
+        return self.post(action, data, htmx=self.htmx and swapped is not None)
 
-    def post(self, path: str, data: Any, **options: Any) -> "Visitor":
-        return self._show(self.client.post(path, data=data, **self._options(options)))
+    def post(self, path: str, data: Any, *, htmx: bool = False) -> "Visitor":
+        headers = {}
+        if htmx:
+            headers = {"HX-Request": "true", "HX-Current-URL": f"http://localhost{self.path}"}
+        return self._show(self.client.post(path, data=data, headers=headers, follow_redirects=True))
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
 
     @property
     def csrf_token(self) -> str:
@@ -57,36 +73,66 @@ class Visitor:
         return " ".join(self.page.get_text(" ").split())
 
     @property
-    def errors(self) -> list[str]:
-        """The texts at the fields."""
-        found = [each.get_text(" ", strip=True) for each in self.page.select("[id$='-error']")]
-        return [each.removeprefix("Error: ") for each in found]
+    def errors(self) -> dict[str, str]:
+        """The texts at the fields, by the field's name."""
+        found = {}
+        for each in self.page.select("[id$='-error']"):
+            words = " ".join(each.get_text(" ").split()).removeprefix("Error: ")
+            found[str(each["id"]).removesuffix("-error")] = words
+        return found
+
+    def words(self, selector: str) -> list[str]:
+        return [" ".join(each.get_text(" ").split()) for each in self.page.select(selector)]
 
     def value(self, name: str) -> str | None:
-        field = self.page.select_one(f"[name='{name}']")
+        field = self.page.select_one(f"#content [name='{name}']")
         return None if field is None else str(field.get("value", ""))
 
-    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        headers = dict(options.pop("headers", {}))
-        if self.htmx:
-            headers |= {"HX-Request": "true", "HX-Current-URL": f"http://localhost{self.path}"}
-        return {"follow_redirects": True, "headers": headers, **options}
-
     def _show(self, response: TestResponse) -> "Visitor":
-        self.response, self.status = response, response.status_code
-        self.path = response.request.path
-        self.page = BeautifulSoup(response.get_data(as_text=True), "html.parser")
+        self.response = response
+        page = BeautifulSoup(response.get_data(as_text=True), "html.parser")
+        if page.select_one("html"):
+            self.path, self.page = response.request.path, page
+        else:
+            self._swap(page)
         return self
 
+    def _swap(self, fragment: BeautifulSoup) -> None:
+        """Every block has the name of what it replaces; the check has its place in the dialog."""
+        for element in fragment.find_all(True, recursive=False):
+            here = self.page.select_one("title" if element.name == "title" else f"#{element['id']}")
+            if here is not None:
+                here.replace_with(element)
+            elif dialog := self.page.select_one("#dialog"):
+                dialog.append(element)
+            if element.get("id") == "content":
+                self.path = self.response.request.path
+                for dialog in self.page.select("#dialog"):
+                    dialog.clear()
 
-def _button(form: Tag, words: str) -> Tag | None:
+
+def _button(form: Tag, words: str) -> Tag:
+    """The first one is what Enter presses."""
     buttons = form.select("button:not([type=button])")
     if not words:
-        return buttons[0] if buttons else None
+        return buttons[0]
     for each in buttons:
-        if words in (each.get("id"), each.get("aria-label"), each.get_text(" ", strip=True)):
+        named = (each.get("id"), each.get("aria-label"), each.get_text(" ", strip=True))
+        if words in named:
             return each
     raise AssertionError(f"no button {words!r}")
+
+
+def _type(form: Tag, name: str, value: str | None) -> None:
+    """What is typed stays in the page, as in a browser, where a fragment does not replace it."""
+    for field in form.select(f"[name='{name}']"):
+        if field.name != "select":
+            field["value"] = value or ""
+            continue
+        for option in field.select("option"):
+            option.attrs.pop("selected", None)
+            if option["value"] == value:
+                option["selected"] = ""
 
 
 def _fields(form: Tag) -> MultiDict[str, str]:

@@ -59,13 +59,13 @@ def init(app: Flask) -> None:
     app.after_request(_protect)
     app.teardown_request(_end)
     Babel(app, default_locale="en")
+    app.before_request(guards.admit)  # who is signed out is sent to sign in, not told of a token
     csrf.init_app(app)
     assets.init(app)
     formats.init(app)
     navigation.init(app)
     errors.init(app)
     auth.init(app)
-    app.before_request(guards.admit)
     for module in (home, invite, listing, joining, health):
         app.register_blueprint(module.bp)
     if settings.demo:

@@ -84,7 +84,7 @@ class Accounts(flask_security.UserDatastore):
 
 
 class Sessions(SecureCookieSessionInterface):
-    """The libraries look into it for assets too, and Vary: Cookie would keep those out of caches."""
+    """Libraries look into it for assets too, and Vary: Cookie would keep those out of caches."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if request.endpoint != "asset":
@@ -149,7 +149,6 @@ def sign_in(user: User, *, now: datetime) -> None:
     """
     _end_this_sign_in()
     session.clear()
-    g.pop("csrf_token", None)  # Flask-WTF keeps it here too
     flask_security.login_user(Account(user), remember=False, authn_via=["password"])
     secret = secrets.token_urlsafe(32)
     session["sign_in"], session["seen_at"] = secret, int(now.timestamp())

@@ -48,14 +48,15 @@ def status(value: Status) -> str:
 
 
 def details(row: InvitedRow) -> list[str]:
-    """The small lines under a status: what became of the messages, on each channel."""
+    """The small lines under a status: what became of the messages; by channel where it differs."""
     if row.status in (Status.ACCEPTED, Status.EXPIRED):
         return []
     if not row.sent:
         return [_("No contact: give the code")]
-    if len(row.sent) == 1:
-        return [message(row.sent[0], row.status)]
-    return [f"{channel(each.channel)}: {message(each, row.status)}" for each in row.sent]
+    words = [message(each, row.status) for each in row.sent]
+    if len(set(words)) == 1:
+        return words[:1]
+    return [f"{channel(each.channel)}: {said}" for each, said in zip(row.sent, words, strict=True)]
 
 
 def channel(value: Channel) -> str:

@@ -252,11 +252,11 @@ class AcceptForm(FlaskForm):
 
     address = StringField(_l("Email or mobile number"), [Required()])
     password = PasswordField(_l("Password"), [Required()])
+    first_name = StringField(_l("First Name"), [Required()])
+    last_name = StringField(_l("Last Name"), [Required()])
     agree = BooleanField(
         _l("I agree that the clinic sees that I have joined and how to reach me"), [Required()]
     )
-    first_name = StringField(_l("First Name"), [Required()])
-    last_name = StringField(_l("Last Name"), [Required()])
 
     invitation: Invitation
     regions: Sequence[str]

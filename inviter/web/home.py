@@ -1,11 +1,17 @@
 """Where one lands, and changing the clinic."""
 
-from flask import Blueprint, abort, g, redirect, request, session, url_for
+from flask import Blueprint, abort, flash, g, redirect, request, url_for
+from flask import Response as FlaskResponse
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from inviter import team
+from inviter.web import guards
 
 bp = Blueprint("home", __name__)
+
+LAST_CLINIC = "clinic"
+LAST_CLINIC_SECONDS = 365 * 24 * 60 * 60
 
 PAGES = {"invite": "invite.page", "patients": "listing.patients"}
 
@@ -18,7 +24,9 @@ def home() -> Response:
     clinics = team.clinics_of(g.user)
     if not clinics:
         return redirect(url_for("auth.account"))
-    last = next((each for each in clinics if each.slug == session.get("clinic")), clinics[0])
+    last = next(
+        (each for each in clinics if each.slug == request.cookies.get(LAST_CLINIC)), clinics[0]
+    )
     return redirect(url_for("invite.page", slug=last.slug))
 
 
@@ -27,6 +35,19 @@ def switch() -> Response:
     """Select Clinic: the same page of another clinic of one's own."""
     slug = request.args.get("to", "")
     page = PAGES.get(request.args.get("page", ""), "invite.page")
-    if team.membership(g.user, slug) is None:
-        abort(404)
+    member = team.membership(g.user, slug) or abort(404)
+    flash(_("Now showing %(clinic)s", clinic=member.clinic.name), "live")
     return redirect(url_for(page, slug=slug), 303)
+
+
+def remember_clinic(response: FlaskResponse, slug: str) -> FlaskResponse:
+    """In this browser, beyond signing out: a clinic's short name is no secret."""
+    response.set_cookie(
+        LAST_CLINIC,
+        slug,
+        max_age=LAST_CLINIC_SECONDS,
+        secure=guards.settings().is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response

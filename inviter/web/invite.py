@@ -1,6 +1,6 @@
 """Invite Patients: type, check, confirm, see what was sent."""
 
-from flask import Blueprint, Response, abort, flash, g, redirect, request, session, url_for
+from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
@@ -10,7 +10,7 @@ from inviter import invitations, team
 from inviter.db import db
 from inviter.invitations import Fate, KeyUsed
 from inviter.models import Confirmation
-from inviter.web import checked, forms, guards
+from inviter.web import checked, forms, guards, home
 from inviter.web.forms import InviteForm
 from inviter.web.fragments import respond
 from inviter.web.listing import invited_list
@@ -20,8 +20,7 @@ bp = Blueprint("invite", __name__, url_prefix="/c/<slug>")
 
 @bp.get("/invite")
 def page(slug: str) -> Response:
-    session["clinic"] = slug
-    return _page(_form())
+    return home.remember_clinic(_page(_form()), slug)
 
 
 @bp.post("/invite/rows")

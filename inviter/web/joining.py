@@ -59,7 +59,7 @@ def find() -> Response:
 def code(slug: str) -> BaseResponse:
     """Enter an Invite Code. Whatever does not match gets the same answer."""
     clinic = team.clinic_at(slug) or abort(404)
-    form = CodeForm()
+    form = CodeForm(formdata=request.form)
     if form.validate_on_submit():
         invitation = joining.by_code(
             clinic,
@@ -118,7 +118,7 @@ def joined(slug: str) -> BaseResponse:
 
 def _accept_form(invitation: Invitation, shown: Shown) -> AcceptForm:
     """Asks only what is not known yet: no name after a code, no account of who is signed in."""
-    form = AcceptForm()
+    form = AcceptForm(formdata=request.form)
     form.invitation, form.regions = invitation, guards.settings().sms_regions
     if g.user is not None:
         del form.address, form.password, form.agree

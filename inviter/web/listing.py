@@ -7,9 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, g, request, url_for
 
 from inviter import listing
-from inviter.listing import InvitedRow, Page
+from inviter.listing import InvitedRow, Page, PatientRow
 from inviter.web import formats, guards
 from inviter.web.fragments import respond
+
+NEAR = 3
+"""So many pages before and after this one get a link, beside the first and the last."""
 
 bp = Blueprint("listing", __name__, url_prefix="/c/<slug>")
 
@@ -21,6 +24,17 @@ class Row:
     facts: InvitedRow
     status_words: str
     detail: Sequence[str]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.facts, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A patient as the list of those who have joined shows them."""
+
+    facts: PatientRow
+    how: str
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.facts, name)
@@ -44,12 +58,11 @@ class Shown:
 @bp.get("/patients")
 def patients(slug: str) -> Response:
     found = listing.patients(g.clinic, number("joined"))
+    rows = [Joined(each, formats.how_joined(each.how)) for each in found.rows]
     return respond(
         "patients/patients.html",
         "content",
-        patients=_shown(
-            found, found.rows, formats.count_patients(found), "listing.patients", "joined"
-        ),
+        patients=_shown(found, rows, formats.count_patients(found), "listing.patients", "joined"),
         listing=invited_list("listing.patients"),
     )
 
@@ -81,7 +94,8 @@ def _shown(page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name
         values: dict[str, Any] = {"slug": g.clinic.slug, name: target}
         return url_for(endpoint, **values)
 
-    every = range(1, page.last + 1)
+    near = range(page.number - NEAR, page.number + NEAR + 1)
+    every = sorted({1, page.last, *near} & set(range(1, page.last + 1)))
     return Shown(
         rows=rows,
         count=count,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, g, get_flashed_messages, request, url_for
+from flask import Flask, current_app, g, get_flashed_messages, request, url_for
 from flask_babel import gettext as _
 
 from inviter import team
@@ -86,10 +86,13 @@ def _role(member: Membership) -> str:
 def _places(clinic: Clinic) -> list[Place]:
     pages = [("invite.page", _("Invite Patients")), ("listing.patients", _("Patients"))]
     here = "listing.patients" if request.endpoint == "listing.patients" else "invite.page"
-    return [
+    places = [
         Place(label, url_for(endpoint, slug=clinic.slug), endpoint == here)
         for endpoint, label in pages
     ]
+    if "mailbox" in current_app.blueprints:
+        places.append(Place(_("Mailbox (demo)"), url_for("mailbox.mailbox"), False))
+    return places
 
 
 def _choices(user: User, clinic: Clinic) -> list[Choice]:

@@ -1,6 +1,5 @@
 """Pages are tested on SQLite; what they call is tested on both databases."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from tests.visitors import Visitor
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> Iterator[str]:
-    yield copy_of(sqlite_template, tmp_path)
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    return copy_of(sqlite_template, tmp_path)
 
 
 @pytest.fixture(params=["plain", "htmx"])

@@ -259,16 +259,21 @@ class TestSignIn:
             assert auth.find_by_address("") is None
             assert auth.find_by_address("   ") is None
 
-    def test_an_unknown_address_takes_as_long(self, make: Make, app: Flask):
-        slow = make(argon2_time_cost=3, argon2_memory_kib=65_536)
-        with slow.test_request_context():
+    def test_a_check_of_nobodys_password_takes_as_long(self, make: Make):
+        with make(argon2_time_cost=3, argon2_memory_kib=65_536).test_request_context():
             person = user()
             person.password = auth.hash_password(PASSWORD)
             known = quickest(lambda: auth.is_password(person, WRONG_PASSWORD))
             unknown = quickest(lambda: auth.is_password(None, WRONG_PASSWORD))
             too_long = quickest(lambda: auth.is_password(person, "x" * 5000))
-        assert 0.5 < unknown / known < 2
-        assert 0.5 < too_long / known < 2
+        assert 0.3 < unknown / known < 3
+        assert 0.3 < too_long / known < 3
+
+    def test_an_unknown_address_is_checked_like_a_known_one(self, client: FlaskClient):
+        for address in (ANA, "who@example.org", "nonsense"):
+            data = {"csrf_token": token_in(client.get("/sign-in").text)}
+            data |= {"address": address, "password": WRONG_PASSWORD}
+            assert waits_for_argon2(lambda data=data: client.post("/sign-in", data=data)), address
 
     def test_a_form_without_its_token_is_refused(self, client: FlaskClient):
         client.get("/sign-in")
@@ -403,7 +408,8 @@ class TestNext:
 
 @on_sqlite
 class TestSessions:
-    def test_a_copied_cookie_is_dead_after_sign_out(self, client: FlaskClient):
+    def test_a_copied_cookie_is_dead_after_sign_out(self, app: Flask, client: FlaskClient):
+        sign_in(app.test_client())
         sign_in(client)
         copy = copy_of(client)
         assert is_signed_in(copy)
@@ -476,6 +482,7 @@ class TestSessions:
             user().is_active = False
             db.session.commit()
         assert not is_signed_in(client)
+        assert "You were signed out. Sign in again." in client.get("/sign-in").text
 
     def test_one_query_finds_who_it_is(self, app: Flask, client: FlaskClient):
         sign_in(client)
@@ -527,12 +534,11 @@ class TestForgottenPassword:
         assert "If an account has this address, a message is on its way." in pages.pop()
         assert len(deliveries(app)) == 1
 
-    def test_an_unknown_address_takes_as_long(self, make: Make, app: Flask):
-        slow = make(argon2_time_cost=3, argon2_memory_kib=65_536)
-        client = slow.test_client()
-        known = quickest(lambda: submit(client, "/forgot-password", address=ANA))
-        unknown = quickest(lambda: submit(client, "/forgot-password", address="who@example.org"))
-        assert 0.6 < unknown / known < 1.7
+    def test_an_unknown_address_is_worked_on_like_a_known_one(self, client: FlaskClient):
+        page = "/forgot-password"
+        for address in (ANA, "who@example.org", "nonsense"):
+            data = {"csrf_token": token_in(client.get(page).text), "address": address}
+            assert waits_for_argon2(lambda data=data: client.post(page, data=data)), address
 
     def test_a_blank_is_refused(self, client: FlaskClient):
         answer = submit(client, "/forgot-password", address=" ")
@@ -744,33 +750,22 @@ class TestPasswords:
         cost = (Config.argon2_time_cost, Config.argon2_memory_kib)
         assert cost == (argon2.default_rounds, argon2.memory_cost) == (3, 65_536)
 
-    @pytest.mark.parametrize("work", ["hash", "check"])
-    def test_at_most_two_are_worked_on_at_once(self, app: Flask, work: str):
-        def third() -> None:
-            with app.app_context():
-                _ = auth.hash_password("x") if work == "hash" else auth.is_password(None, "x")
-
-        with auth._argon2, auth._argon2:
-            thread = threading.Thread(target=third)
-            thread.start()
-            thread.join(0.3)
-            assert thread.is_alive()
-        thread.join(10)
-        assert not thread.is_alive()
+    def test_at_most_two_are_worked_on_at_once(self, app: Flask):
+        works = (lambda: auth.hash_password("x"), lambda: auth.is_password(None, "x"))
+        for work in works:
+            assert waits_for_argon2(lambda work=work: within(app, work))
 
     def test_no_transaction_waits_for_the_check_at_sign_in(self, app: Flask, client: FlaskClient):
         """On SQLite every POST holds the one writer from its first query on."""
         page = client.get("/sign-in").text
         data = {"csrf_token": token_in(page), "address": ANA, "password": PASSWORD}
-        with auth._argon2, auth._argon2:
-            thread = threading.Thread(target=client.post, args=["/sign-in"], kwargs={"data": data})
-            thread.start()
-            thread.join(0.3)
-            assert thread.is_alive()
+
+        def write() -> None:
             with app.app_context():
                 user(BEN).name = "Ben"
                 db.session.commit()
-        thread.join(10)
+
+        assert waits_for_argon2(lambda: client.post("/sign-in", data=data), meanwhile=write)
 
 
 @on_sqlite
@@ -948,6 +943,23 @@ def token_of(app: Flask, *, hours: int) -> str:
         return URLSafeTimedSerializer(app.secret_key, salt=salt, signer=Then).dumps(
             user().fs_uniquifier
         )
+
+
+def within(app: Flask, act: Callable[[], object]) -> None:
+    with app.app_context():
+        act()
+
+
+def waits_for_argon2(act: Callable[[], object], meanwhile: Callable[[], object] = bool) -> bool:
+    """Whether it cannot go on while two checks of passwords are worked on, and can after them."""
+    thread = threading.Thread(target=act)
+    with auth._argon2, auth._argon2:
+        thread.start()
+        thread.join(0.3)
+        waited = thread.is_alive()
+        meanwhile()
+    thread.join(10)
+    return waited and not thread.is_alive()
 
 
 def quickest(act: Callable[[], object], rounds: int = 4) -> float:

@@ -215,7 +215,8 @@ def upgrade() -> None:
         sa.Column("claim", sa.String(length=32), nullable=True),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "(invitation_id IS NOT NULL AND user_id IS NULL AND clinic_id <> 0) OR (invitation_id IS NULL AND user_id IS NOT NULL AND clinic_id = 0)",
+            "(invitation_id IS NOT NULL AND user_id IS NULL AND clinic_id <> 0)"
+            " OR (invitation_id IS NULL AND user_id IS NOT NULL AND clinic_id = 0)",
             name="ck_delivery_recipient",
         ),
         sa.ForeignKeyConstraint(
