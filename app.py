@@ -1,5 +1,6 @@
 """Composition root: the only module that knows every other. `python app.py` starts everything."""
 
+import logging
 import os
 import sys
 import threading
@@ -7,28 +8,29 @@ from pathlib import Path
 
 import flask_migrate
 import waitress
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
+from sqlalchemy import String, column, inspect, select, table
 
 from inviter import cli, config, logs, web, worker
-from inviter.config import Config, ConfigError
+from inviter.config import CannotStart, Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
 from inviter.web import auth
 
 MIGRATIONS = str(Path(__file__).parent / "inviter" / "migrations")
+VERSION_TABLE = "alembic_version"
 WEB_THREADS = 4
 
 
-class DatabaseBehind(Exception):
+class DatabaseBehind(CannotStart):
     """The database has another version than the code."""
 
 
-def create_app(settings: Config | None = None) -> Flask:
-    """Raises ConfigError, and DatabaseBehind unless a `flask` command is what runs."""
-    settings = settings or config.read(os.environ)
+def create_app(settings: Config | None = None, *, check: bool | None = None) -> Flask:
+    """Raises ConfigError and, unless a `flask` command is what runs, DatabaseBehind."""
+    settings = settings or config.read(os.environ, demo=cli.is_demo(sys.argv))
     app = Flask(__name__, static_folder=None, static_url_path="/static")
     app.config.update(
         SECRET_KEY=Keys(settings.secret_key).sign_with("sessions"),
@@ -43,7 +45,7 @@ def create_app(settings: Config | None = None) -> Flask:
     flask_migrate.Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     web.init(app)
     cli.init(app, accounts=auth, worker_of=worker_of, check=check_database)
-    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+    if check if check is not None else not cli.is_command():
         check_database(app)
     return app
 
@@ -52,7 +54,9 @@ def check_database(app: Flask) -> None:
     """Raises DatabaseBehind with the command that mends it."""
     head = ScriptDirectory(MIGRATIONS).get_current_head()
     with app.app_context(), db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        known = inspect(connection).has_table(VERSION_TABLE)
+        version = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+        current = connection.scalar(version) if known else None
     if current != head:
         raise DatabaseBehind(
             f"The database has version {current or 'none'}, this code needs {head}. "
@@ -73,9 +77,9 @@ def worker_of(app: Flask) -> worker.Worker:
 
 def main() -> None:
     """Web and delivery in one process, on a database that is made, upgraded and filled."""
-    os.environ.setdefault("FLASK_RUN_FROM_CLI", "true")
     settings = config.read(os.environ, demo=True)
-    app = create_app(settings)
+    app = create_app(settings, check=False)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with app.app_context():
         flask_migrate.upgrade(directory=MIGRATIONS)
         password = cli.fill_if_empty(app, auth) if settings.demo else None
@@ -94,7 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ConfigError, DatabaseBehind) as error:
-        sys.exit(str(error))
+    main()

@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from zoneinfo import available_timezones
 
@@ -66,6 +66,16 @@ def init(
         user = _create_clinic(name, admin, time_zone, accounts)
         db.session.commit()
         click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
+
+
+def is_command() -> bool:
+    """Whether a `flask` command is what runs; each checks the database itself."""
+    return click.get_current_context(silent=True) is not None
+
+
+def is_demo(arguments: Sequence[str]) -> bool:
+    """`flask demo` is for the demo unless INVITER_DEMO says otherwise."""
+    return is_command() and "demo" in arguments
 
 
 def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -> str | None:

@@ -18,7 +18,11 @@ INSTANCE = ROOT / "instance"
 SECRET_KEY_LENGTH = 32
 
 
-class ConfigError(Exception):
+class CannotStart(SystemExit):
+    """Stops whatever is starting, with its message and no traceback."""
+
+
+class ConfigError(CannotStart):
     """Names every setting that is wrong and what to do about each."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -66,7 +70,7 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str], demo: bool, instance: Path) -> None:
         self._values = {
-            name.removeprefix(PREFIX): value.strip()
+            name[len(PREFIX) :]: value.strip()
             for name, value in environ.items()
             if name.startswith(PREFIX) and value.strip()
         }
@@ -124,13 +128,11 @@ class _Reader:
         return tuple(part for part in parts if part)
 
     def _sender(self, name: str, choices: tuple[str, ...]) -> str:
-        default = "mailbox" if self._demo else ""
-        if not self._demo:
-            choices = tuple(each for each in choices if each != "mailbox")
-        if not default and name not in self._values:
+        """Outside the demo someone must say how messages leave."""
+        if name not in self._values and not self._demo:
             self._problem(f"{name} must say how messages leave: {' or '.join(choices)}.")
             return choices[0]
-        return self._choice(name, choices, default)
+        return self._choice(name, choices, "mailbox")
 
     def _email_from(self) -> str:
         value = self._values.get("EMAIL_FROM", "")
@@ -158,6 +160,8 @@ class _Reader:
 
     def _base_url(self, port: int) -> str:
         value = self._url("BASE_URL")
+        if urlsplit(value).path or urlsplit(value).query:
+            self._problem("BASE_URL must end after the host, as in https://invite.example.org.")
         if not value and not self._demo:
             self._problem("BASE_URL is needed: the address that links in messages begin with.")
         return value or f"http://127.0.0.1:{port}"

@@ -49,14 +49,10 @@ def settings_for(database_url: str) -> Config:
 
 def migrated(database_url: str) -> None:
     """Brings an empty database to the code's version, as `flask db upgrade` does."""
-    os.environ["FLASK_RUN_FROM_CLI"] = "true"
-    try:
-        made = composition.create_app(settings_for(database_url))
-        with made.app_context():
-            flask_migrate.upgrade(directory=composition.MIGRATIONS)
-            db.engine.dispose()
-    finally:
-        del os.environ["FLASK_RUN_FROM_CLI"]
+    made = composition.create_app(settings_for(database_url), check=False)
+    with made.app_context():
+        flask_migrate.upgrade(directory=composition.MIGRATIONS)
+        db.engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,11 @@ def current_user() -> User | None:
     return account.row if account.is_authenticated else None
 
 
+def show_nobody() -> None:
+    """For the rest of this request nobody is looked up: the library asks on every page."""
+    g._login_user = current_app.extensions["security"].login_manager.anonymous_user()
+
+
 def ask_to_sign_in() -> Response:
     """Sends the whole browser to sign in, and from there back to the page it was on."""
     asks_for_page = request.method in ("GET", "HEAD") and not wants_fragment()

@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from inviter.db import db
+from inviter.web import auth
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ def _out_of_date(_error: CSRFError) -> Response:
 
 def _out_of_reach(error: OperationalError) -> Response:
     """The database was locked, full or gone: nothing of this request was kept."""
-    db.session.rollback()
+    _ask_nothing_more()
     log.error(
         "database out of reach",
         reference=g.get("reference"),
@@ -62,7 +63,7 @@ def _out_of_reach(error: OperationalError) -> Response:
 
 
 def _broken(error: Exception) -> Response:
-    db.session.rollback()
+    _ask_nothing_more()
     log.error(
         "request failed",
         reference=g.get("reference"),
@@ -75,6 +76,14 @@ def _broken(error: Exception) -> Response:
             "We could not confirm that this was sent. Check Invited Patients before you try again."
         )
     return _page(_("Something went wrong"), text, 500)
+
+
+def _ask_nothing_more() -> None:
+    """The page that tells of trouble needs no query, or it would meet the same trouble."""
+    db.session.rollback()
+    auth.show_nobody()
+    g.user = g.clinic = g.membership = None
+    g.pop("around", None)
 
 
 def _page(heading: str, text: str, status: int) -> Response:
