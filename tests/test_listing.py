@@ -1,11 +1,8 @@
 """Invited Patients and Patients: what is listed, in what order, at what cost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event
 
 from inviter import joining, listing
 from inviter.db import db
@@ -13,27 +10,12 @@ from inviter.keys import Keys
 from inviter.listing import Page
 from inviter.models import How
 from inviter.status import Status
+from tests.counting import counted
 from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
 DOUBT_AFTER = timedelta(minutes=15)
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    """The statements that run inside."""
-    statements: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            statements.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def page(cast: Cast, keys: Keys, now: datetime, number: int = 1) -> Page[listing.InvitedRow]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from jinja2 import nodes
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 from werkzeug.routing import Rule
 
 from inviter.config import ROOT
@@ -258,3 +258,21 @@ def test_every_text_goes_through_gettext() -> None:
         text = re.sub(r"<[^>]*>", " ", text)
         words = set(re.findall(r"[A-Za-z]{3,}", text)) - {"Inviter"}
         assert not words, f"{path.name} says {words}"
+
+
+def test_the_tables_that_migrations_make_are_those_of_the_models(app: Flask) -> None:
+    with app.app_context():
+        made = inspect(db.engine)
+        for table in db.metadata.sorted_tables:
+            columns = {each["name"]: each["nullable"] for each in made.get_columns(table.name)}
+            assert columns == {each.name: each.nullable for each in table.columns}
+            indexes = {each["name"] for each in made.get_indexes(table.name)}
+            assert {str(each.name) for each in table.indexes} <= indexes | {
+                "ix_invitation_list",  # on expressions, which SQLite does not tell of
+                "ix_patient_list",
+            }
+
+
+def test_the_locks_name_no_registry() -> None:
+    for path in ROOT.glob("requirements*.txt"):
+        assert not re.search(r"https?://|^--(?!hash)", path.read_text(), re.MULTILINE)
