@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import waitress
 from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import String, column, inspect, select, table
+from sqlalchemy.exc import OperationalError
 
 from inviter import cli, config, logs, web, worker
 from inviter.config import CannotStart, Config
@@ -21,21 +23,23 @@ from inviter.web import auth
 
 MIGRATIONS = str(Path(__file__).parent / "inviter" / "migrations")
 VERSION_TABLE = "alembic_version"
+LONGEST_CALL = 30  # seconds
 WEB_THREADS = 4
 
 
 class DatabaseBehind(CannotStart):
-    """The database has another version than the code."""
+    """The database has another version than the code, or does not answer."""
 
 
 def create_app(settings: Config | None = None, *, check: bool | None = None) -> Flask:
     """Raises ConfigError and, unless a `flask` command is what runs, DatabaseBehind."""
-    settings = settings or config.read(os.environ, demo=cli.is_demo(sys.argv))
+    settings = settings or config.read(os.environ, demo=cli.is_demo())
     app = Flask(__name__, static_folder=None, static_url_path="/static")
     app.config.update(
         SECRET_KEY=Keys(settings.secret_key).sign_with("sessions"),
         SECRET_KEY_FALLBACKS=[Keys(old).sign_with("sessions") for old in settings.old_secret_keys],
         SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True, "hide_parameters": True},
         TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
     )
     app.extensions["settings"] = settings
@@ -53,15 +57,22 @@ def create_app(settings: Config | None = None, *, check: bool | None = None) -> 
 def check_database(app: Flask) -> None:
     """Raises DatabaseBehind with the command that mends it."""
     head = ScriptDirectory(MIGRATIONS).get_current_head()
-    with app.app_context(), db.engine.connect() as connection:
-        known = inspect(connection).has_table(VERSION_TABLE)
-        version = select(column("version_num", String)).select_from(table(VERSION_TABLE))
-        current = connection.scalar(version) if known else None
+    try:
+        current = _version_of_database(app)
+    except OperationalError as error:
+        raise DatabaseBehind(f"The database does not answer: {error.orig}") from None
     if current != head:
         raise DatabaseBehind(
             f"The database has version {current or 'none'}, this code needs {head}. "
             "Run: flask --app app db upgrade"
         )
+
+
+def _version_of_database(app: Flask) -> str | None:
+    with app.app_context(), db.engine.connect() as connection:
+        known = inspect(connection).has_table(VERSION_TABLE)
+        version = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+        return connection.scalar(version) if known else None
 
 
 def worker_of(app: Flask) -> worker.Worker:
@@ -80,21 +91,27 @@ def main() -> None:
     settings = config.read(os.environ, demo=True)
     app = create_app(settings, check=False)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    with app.app_context():
-        flask_migrate.upgrade(directory=MIGRATIONS)
-        password = cli.fill_if_empty(app, auth) if settings.demo else None
+    try:
+        server = waitress.create_server(
+            app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident=None
+        )
+        with app.app_context():
+            flask_migrate.upgrade(directory=MIGRATIONS)
+            password = cli.fill_if_empty(app, auth) if settings.demo else None
+    except OperationalError as error:
+        raise DatabaseBehind(f"The database does not answer: {error.orig}") from None
+    except OSError as error:
+        raise CannotStart(f"Port {settings.port} cannot be listened on: {error}") from None
+    cli.greet(settings, password)
     delivery = worker_of(app)
     thread = threading.Thread(target=delivery.run, name="delivery", daemon=True)
-    server = waitress.create_server(
-        app, host=settings.host, port=settings.port, threads=WEB_THREADS, ident=None
-    )
     thread.start()
-    cli.greet(settings, password)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run()
-    finally:
+    finally:  # what is in flight is finished
         delivery.stop()
-        thread.join(timeout=30)
+        thread.join(timeout=LONGEST_CALL)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from typing import Protocol
 from zoneinfo import available_timezones
 
@@ -16,6 +17,8 @@ from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, User
 from inviter.worker import Worker
+
+NAME_LIMIT = 100
 
 
 class Accounts(Protocol):
@@ -58,24 +61,37 @@ def init(
     @app.cli.command("create-clinic")
     @click.argument("name")
     @click.option("--admin", required=True, help="Email of the first Clinic Admin.")
+    @click.option("--admin-name", help="Their name, as patients and colleagues read it.")
     @click.option("--time-zone", default="America/Regina", show_default=True)
     @with_appcontext
-    def create_clinic_command(name: str, admin: str, time_zone: str) -> None:
-        """Make a clinic and its first Clinic Admin; prints a link to sign in by."""
+    def create_clinic_command(
+        name: str, admin: str, admin_name: str | None, time_zone: str
+    ) -> None:
+        """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
+        in by."""
         check(app)
-        user = _create_clinic(name, admin, time_zone, accounts)
+        user = _create_clinic(name, admin, admin_name or admin, time_zone, accounts)
         db.session.commit()
         click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
 
 
 def is_command() -> bool:
-    """Whether a `flask` command is what runs; each checks the database itself."""
-    return click.get_current_context(silent=True) is not None
+    """Whether a `flask` command is what runs, which checks for itself; `run` is the web."""
+    return click.get_current_context(silent=True) is not None and _command() != "run"
 
 
-def is_demo(arguments: Sequence[str]) -> bool:
+def is_demo() -> bool:
     """`flask demo` is for the demo unless INVITER_DEMO says otherwise."""
-    return is_command() and "demo" in arguments
+    return is_command() and _command() == "demo"
+
+
+def _command() -> str:
+    """The name of the command: what is no option, nor an option's value, comes first."""
+    words = sys.argv[1:]
+    for before, word in zip(["", *words], words, strict=False):
+        if not word.startswith("-") and before not in ("-A", "--app", "-e", "--env-file"):
+            return word
+    return ""
 
 
 def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -> str | None:
@@ -108,7 +124,11 @@ def _sign_ins(password: str) -> str:
     return "\n".join(["Sign in as one of", *people, f"with the password  {password}"])
 
 
-def _create_clinic(name: str, admin: str, time_zone: str, accounts: Accounts) -> User:
+def _create_clinic(
+    name: str, admin: str, admin_name: str, time_zone: str, accounts: Accounts
+) -> User:
+    if max(len(name), len(admin_name)) > NAME_LIMIT:
+        raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
     if time_zone not in available_timezones():
         raise click.ClickException(f"There is no time zone {time_zone}; try America/Regina.")
     try:
@@ -119,7 +139,9 @@ def _create_clinic(name: str, admin: str, time_zone: str, accounts: Accounts) ->
         raise click.ClickException("Give the admin's email with --admin.")
     now = clock.now()
     clinic = Clinic(slug=_free_slug(name), name=name, time_zone=time_zone, created_at=now)
+    # Also a provider, or there would be nobody to invite for.
     user = team.user_with(email) or User(
+        name=admin_name,
         email=email,
         password=accounts.hash_password(demo.random_password()),
         fs_uniquifier=accounts.new_uniquifier(),
@@ -127,7 +149,7 @@ def _create_clinic(name: str, admin: str, time_zone: str, accounts: Accounts) ->
     )
     db.session.add_all([clinic, user])
     db.session.flush()
-    team.add(clinic, user, admin=True, provider=False, now=now)
+    team.add(clinic, user, admin=True, provider=True, now=now)
     return user
 
 

@@ -153,14 +153,19 @@ class _Reader:
 
     def _url(self, name: str) -> str:
         value = self._values.get(name, "").rstrip("/")
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        try:
+            parts = urlsplit(value)
+            is_right = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            is_right = False
+        if value and not is_right:
             self._problem(f"{name} must begin with https:// or http:// and name a host.")
+            return ""
         return value
 
     def _base_url(self, port: int) -> str:
         value = self._url("BASE_URL")
-        if urlsplit(value).path or urlsplit(value).query:
+        if value and set(value.partition("://")[2]) & set("/?#@"):
             self._problem("BASE_URL must end after the host, as in https://invite.example.org.")
         if not value and not self._demo:
             self._problem("BASE_URL is needed: the address that links in messages begin with.")
@@ -182,9 +187,14 @@ class _Reader:
         path = self._instance / "secret_key"
         if not path.exists():
             self._instance.mkdir(exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(SECRET_KEY_LENGTH))
-        return path.read_text().strip()
+            made = path.with_suffix(f".{secrets.token_hex(4)}")
+            made.touch(mode=0o600)
+            made.write_text(secrets.token_urlsafe(SECRET_KEY_LENGTH))
+            made.replace(path)  # whole or not at all
+        kept = path.read_text().strip()
+        if len(kept) < SECRET_KEY_LENGTH:
+            self._problem(f"SECRET_KEY is needed: what {path} holds is no key.")
+        return kept
 
     def _database_url(self) -> str:
         value = self._values.get("DATABASE_URL")
@@ -195,9 +205,9 @@ class _Reader:
             url = make_url(value)
         except ArgumentError:
             url = None
-        if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
-            self._problem("DATABASE_URL must begin with sqlite:/// or postgresql://.")
+        kind = url.get_backend_name() if url is not None else ""
+        if url is None or kind not in ("sqlite", "postgresql") or not url.database:
+            self._problem("DATABASE_URL must be sqlite:///PATH or postgresql://HOST/NAME.")
             return value
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
-        return url.render_as_string(hide_password=False)
+        driver = "postgresql+psycopg" if kind == "postgresql" else "sqlite"
+        return url.set(drivername=driver).render_as_string(hide_password=False)

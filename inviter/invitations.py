@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, codes, outbox
@@ -30,6 +30,8 @@ class Recipient:
     name_key: str
     email: str | None
     phone: Phone | None
+    is_different: bool = False
+    """Staff have said that this is another person than the one of the same name."""
 
     @property
     def name(self) -> str:
@@ -59,6 +61,8 @@ class Checked:
     patient: Patient | None = None
     repeats: int | None = None
     """The place, from 0, of the earlier recipient who is the same person."""
+    by_name_only: bool = False
+    """Only the name says so: staff may say that it is a different person."""
     same_contact: tuple[str, ...] = ()
     """Names of others at the clinic with this email or number: families share them."""
 
@@ -101,7 +105,7 @@ def invite(
     answer. Two people who invite the same patient at once leave one invitation, and both are told.
     Raises KeyUsed where the key confirmed other content.
     """
-    content = keys.mac("confirmation", _content(recipients, provider, by))
+    content = content_mac(recipients, provider=provider, by=by, keys=keys)
     confirmation = _begin(clinic, key, content, by, now)
     if confirmation is None:
         return _earlier(clinic, key, content)
@@ -134,19 +138,13 @@ def confirmation(clinic: Clinic, key: str) -> Confirmation | None:
     return db.session.get(Confirmation, (clinic.id, key))
 
 
-def has_confirmed_other(
-    clinic: Clinic,
-    key: str,
-    recipients: Sequence[Recipient],
-    *,
-    provider: User,
-    by: User,
-    keys: Keys,
-) -> bool:
-    """Whether this key is spent on other content, so that a new check needs a new key."""
-    earlier = confirmation(clinic, key)
-    content = keys.mac("confirmation", _content(recipients, provider, by))
-    return earlier is not None and earlier.content_mac != content
+def content_mac(recipients: Iterable[Recipient], *, provider: User, by: User, keys: Keys) -> str:
+    """What a key stands for: the same people, for the same provider, by the same person."""
+    people = [
+        [each.first_name, each.last_name, each.email, each.number, each.is_different]
+        for each in recipients
+    ]
+    return keys.mac("confirmation", json.dumps([provider.id, by.id, people]))
 
 
 def channels(recipient: Recipient, *, sms: bool) -> list[Channel]:
@@ -173,27 +171,41 @@ def _check_one(
 ) -> Checked:
     """The rule of who is the same patient, over what is known."""
     for place, other in enumerate(earlier):
-        if _is_same(recipient, other.name_key, other.email, other.number):
-            return Checked(recipient, Fate.REPEATED, repeats=place)
+        if likeness := _likeness(recipient, other.name_key, other.email, other.number):
+            by_name = likeness == Likeness.NAME
+            return Checked(recipient, Fate.REPEATED, repeats=place, by_name_only=by_name)
     for patient in patients:
-        if _is_same(recipient, patient.name_key, patient.email, patient.phone):
-            return Checked(recipient, Fate.ALREADY_PATIENT, patient=patient)
+        if likeness := _likeness(recipient, patient.name_key, patient.email, patient.phone):
+            by_name = likeness == Likeness.NAME
+            return Checked(recipient, Fate.ALREADY_PATIENT, patient=patient, by_name_only=by_name)
     for invitation in invitations:
-        if _is_same(recipient, invitation.name_key, invitation.email, invitation.phone):
+        mine = invitation.name_key, invitation.email, invitation.phone
+        if likeness := _likeness(recipient, *mine):
             joined = next((each for each in patients if each.invitation_id == invitation.id), None)
             fate = Fate.ALREADY_PATIENT if joined else Fate.ALREADY_INVITED
-            return Checked(recipient, fate, invitation, joined)
+            by_name = likeness == Likeness.NAME
+            return Checked(recipient, fate, invitation, joined, by_name_only=by_name)
     names = {each.name for each in sharing if _shares_contact(recipient, each)}
     return Checked(recipient, Fate.INVITED, same_contact=tuple(sorted(names)))
 
 
-def _is_same(one: Recipient, name_key: str, email: str | None, phone: str | None) -> bool:
+class Likeness(StrEnum):
+    """Why two are the same patient."""
+
+    CONTACT = "name and contact"
+    NAME = "name alone"
+
+
+def _likeness(
+    one: Recipient, name_key: str, email: str | None, phone: str | None
+) -> Likeness | None:
     """Same folded name and the same email or phone, or no contact at all on one side."""
     if one.name_key != name_key:
-        return False
-    if not (one.email or one.number) or not (email or phone):
-        return True
-    return bool((email and one.email == email) or (phone and one.number == phone))
+        return None
+    if (email and one.email == email) or (phone and one.number == phone):
+        return Likeness.CONTACT
+    is_bare = not (one.email or one.number) or not (email or phone)
+    return Likeness.NAME if is_bare and not one.is_different else None
 
 
 def _shares_contact(one: Recipient, other: Invitation) -> bool:
@@ -244,11 +256,6 @@ def _sharing_contact(clinic: Clinic, recipients: Iterable[Recipient]) -> list[In
     )
 
 
-def _content(recipients: Iterable[Recipient], provider: User, by: User) -> str:
-    people = [[each.first_name, each.last_name, each.email, each.number] for each in recipients]
-    return json.dumps([provider.id, by.id, people])
-
-
 def _begin(clinic: Clinic, key: str, content: str, by: User, now: datetime) -> Confirmation | None:
     """The one who inserts the key goes on; everyone else waits here for that one's answer."""
     inserted = change(
@@ -274,8 +281,13 @@ def _earlier(clinic: Clinic, key: str, content: str) -> Confirmation:
 
 
 def _in_order_of_keys(recipients: Sequence[Recipient]) -> list[int]:
-    """Two people who confirm the same patients in opposite order would wait for each other."""
-    return sorted(range(len(recipients)), key=lambda place: recipients[place].name_key)
+    """As the unique indexes have it: in opposite order two people would wait for each other."""
+
+    def key(place: int) -> tuple[str, str, str]:
+        one = recipients[place]
+        return one.name_key, one.email or "", one.number or ""
+
+    return sorted(range(len(recipients)), key=key)
 
 
 def _insert(
@@ -301,7 +313,7 @@ def _insert(
             phone=recipient.number,
             phone_typed=recipient.phone.typed if recipient.phone else None,
             can_text=bool(recipient.phone and recipient.phone.can_text),
-            twin=0,
+            twin=_next_twin(clinic, recipient),
             provider_id=provider.id,
             invited_by_id=by.id,
             invited_at=now,
@@ -313,6 +325,18 @@ def _insert(
         .on_conflict_do_nothing()
     )
     return db.session.get(Invitation, (clinic.id, invitation_id)) if inserted else None
+
+
+def _next_twin(clinic: Clinic, recipient: Recipient) -> int:
+    """Namesakes without contact are told apart by a number, where staff said they differ."""
+    if not recipient.is_different:
+        return 0
+    last = db.session.scalar(
+        select(func.max(Invitation.twin)).where(
+            Invitation.clinic_id == clinic.id, Invitation.name_key == recipient.name_key
+        )
+    )
+    return 0 if last is None else last + 1
 
 
 def _id_of(one: Checked, checked: Sequence[Checked]) -> int:

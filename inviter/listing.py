@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+import structlog
 from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select
+from sqlalchemy.orm import joinedload
 
 from inviter import status
 from inviter.db import db
-from inviter.keys import Keys
-from inviter.models import Channel, Clinic, Delivery, How, Invitation, Patient, User
+from inviter.keys import Keys, Unreadable
+from inviter.models import Channel, Clinic, Delivery, How, Invitation, Kind, Patient, User
 from inviter.status import DeliveryState, Sending, Status
 
 PER_PAGE = 25
@@ -19,6 +21,8 @@ COUNT_LIMIT = PER_PAGE * MOST_PAGES
 ACCEPTED_STAY = timedelta(hours=72)
 
 Row = TypeVar("Row")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,9 @@ def these(clinic: Clinic, ids: Sequence[int]) -> list[Invitation]:
     """Invitations of this clinic by id, in no particular order."""
     return list(
         db.session.scalars(
-            select(Invitation).where(Invitation.clinic_id == clinic.id, Invitation.id.in_(ids))
+            select(Invitation)
+            .where(Invitation.clinic_id == clinic.id, Invitation.id.in_(ids))
+            .options(joinedload(Invitation.invited_by))
         )
     )
 
@@ -165,7 +171,11 @@ def messages_of(clinic: Clinic, invitations: Sequence[Invitation]) -> dict[int, 
             Delivery.state,
             Delivery.reason,
         )
-        .where(Delivery.clinic_id == clinic.id, Delivery.invitation_id.in_(current))
+        .where(
+            Delivery.clinic_id == clinic.id,
+            Delivery.invitation_id.in_(current),
+            Delivery.kind == Kind.INVITATION,
+        )
         .order_by(Delivery.channel)
     )
     sent: dict[int, list[Sent]] = {}
@@ -176,12 +186,16 @@ def messages_of(clinic: Clinic, invitations: Sequence[Invitation]) -> dict[int, 
 
 
 def code_of(invitation: Invitation, *, keys: Keys) -> str | None:
-    """The Invite Code, for staff to read out; None once it is cleared."""
+    """The Invite Code, for staff to read out; None once it is cleared, or no secret opens it."""
     if invitation.code_sealed is None:
         return None
-    return keys.open_code(
-        invitation.code_sealed, clinic_id=invitation.clinic_id, invitation_id=invitation.id
-    )
+    try:
+        return keys.open_code(
+            invitation.code_sealed, clinic_id=invitation.clinic_id, invitation_id=invitation.id
+        )
+    except Unreadable:
+        log.error("code unreadable: is a secret missing?", invitation=invitation.id)
+        return None
 
 
 def has_status(wanted: Status, *, now: datetime, doubt_after: timedelta) -> ColumnElement[bool]:

@@ -1,8 +1,11 @@
 """One event a line, ids and words of ours, never a name, address, code or link."""
 
 import logging
+import traceback
 
 import structlog
+
+FRAMES = 4
 
 
 def init(log_format: str) -> None:
@@ -22,3 +25,9 @@ def init(log_format: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
+
+
+def where(error: BaseException) -> str:
+    """The innermost places of an error, without its words: those may hold values."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    return " > ".join(f"{frame.name}:{frame.lineno}" for frame in frames)

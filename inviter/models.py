@@ -254,7 +254,7 @@ class Delivery(Base):
     doubt_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     turn: Mapped[int]
-    """When it may be claimed, in ms: a clinic's many are spread so that others come between."""
+    """Its place in the queue, in ms: a clinic's many are spread so that others come between."""
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     claim: Mapped[str | None] = mapped_column(String(32))
@@ -273,7 +273,13 @@ class Delivery(Base):
             name="recipient",
         ),
         Index(
-            "uq_delivery_send", "clinic_id", "invitation_id", "channel", "generation", unique=True
+            "uq_delivery_send",
+            "clinic_id",
+            "invitation_id",
+            "kind",
+            "channel",
+            "generation",
+            unique=True,
         ),
         Index(
             "ix_delivery_turn",

@@ -29,8 +29,8 @@ LAYERS = {
 BETWEEN_EDGES = {
     "cli": {"config", "demo", "worker"},
     "messages": {"config", "senders"},
-    "web": {"config"},
-    "worker": {"config", "messages", "senders"},
+    "web": {"config", "logs"},
+    "worker": {"config", "logs", "messages", "senders"},
 }
 """An edge reaches another only here: the web cannot send."""
 

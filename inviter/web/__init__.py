@@ -2,11 +2,12 @@
 
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, abort, g, request
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
 
 from inviter import clock
 from inviter.config import Config
@@ -27,6 +28,11 @@ from inviter.web import (
 )
 
 csrf = CSRFProtect()
+
+REDRAWS = ("invite.confirm", "invite.rows")
+"""POSTs that change nothing."""
+
+MOST_ID = 2**63 - 1
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -55,6 +61,7 @@ def init(app: Flask) -> None:
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.url_map.converters["id"] = IdConverter
     app.before_request(_begin)
     app.after_request(_protect)
     app.teardown_request(_end)
@@ -75,11 +82,21 @@ def init(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops)  # type: ignore[method-assign]
 
 
+class IdConverter(IntegerConverter):
+    """An id in an address; what no column could hold is not there."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=MOST_ID)
+
+
 def _begin() -> None:
     """`now` is taken once a request; who only reads does not wait for SQLite's writer."""
     g.now = clock.now()
     g.reference = secrets.token_hex(4)
-    read_only.set(request.method in ("GET", "HEAD", "OPTIONS"))
+    reads = request.method in ("GET", "HEAD", "OPTIONS") or request.endpoint in REDRAWS
+    read_only.set(reads)
+    if "\0" in request.path:  # PostgreSQL takes none, and no page has one
+        abort(404)
 
 
 def _end(_error: BaseException | None) -> None:

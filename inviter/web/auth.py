@@ -181,7 +181,11 @@ def end_sign_ins(user: User) -> bool:
 
 
 def set_password(user: User, text: str) -> bool:
-    """Ends every sign-in. False, and nothing set, when another change came first."""
+    """Ends every sign-in. False, and nothing set, when another change came first.
+
+    Ends the transaction first: on SQLite the one writer does not wait for argon2.
+    """
+    db.session.commit()
     hashed = hash_password(text)
     if not end_sign_ins(user):
         return False

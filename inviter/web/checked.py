@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -20,11 +21,22 @@ LOOKS = (2, 4, 8, 15, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """What statuses depend on."""
+
+    now: datetime
+    doubt_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
+    """`tick`: the field "This is a different person" where only the name is the same."""
+
     name: str
     email: str | None
     phone: str | None
     note: str
+    tick: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +47,20 @@ class CheckPage:
     already_patients: Sequence[Person]
     message: str
 
+    @property
+    def can_confirm(self) -> bool:
+        others = (*self.already_invited, *self.already_patients)
+        return bool(self.to_invite) or any(each.tick for each in others)
+
 
 @dataclass(frozen=True, slots=True)
 class SentRow:
     name: str
     how: str
-    state: str
-    reason: str
-    code: str
+    status: Status
+    status_words: str
+    detail: Sequence[str]
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +81,31 @@ class SentPage:
 
 def check_page(
     found: Sequence[Checked],
+    rows: Sequence[Any],
     clinic: Clinic,
+    at: Moment,
     *,
     provider: User,
-    hints: Sequence[str],
     message: str,
     sms: bool,
-    doubt_after: timedelta,
-    now: datetime,
 ) -> CheckPage:
-    """The recipients in three groups, each with what staff should know about them."""
+    """The recipients in three groups, each with what staff should know about them.
+
+    `rows` are the rows of the form that they were typed in, in the same order.
+    """
     groups: dict[Fate, list[Person]] = {fate: [] for fate in Fate}
-    for one, hint in zip(found, hints, strict=True):
+    for one, row in zip(found, rows, strict=True):
         person = one.recipient
-        note = _note(one, hint, clinic, sms=sms, doubt_after=doubt_after, now=now)
+        note = _note_to_invite(one, row.hint, sms=sms)
+        if one.repeats is not None:
+            note = _(
+                "Entered twice: the same as patient %(number)s", number=rows[one.repeats].number
+            )
+        elif one.fate != Fate.INVITED:
+            note = _known(one.patient or one.invitation, clinic, at)
         typed = person.phone.typed if person.phone else None
-        groups[one.fate].append(Person(person.name, person.email, typed, note))
+        tick = row.is_different if one.by_name_only else None
+        groups[one.fate].append(Person(person.name, person.email, typed, note, tick))
     return CheckPage(
         provider=provider.name,
         to_invite=groups[Fate.INVITED],
@@ -88,7 +115,9 @@ def check_page(
     )
 
 
-def sent_page(confirmation: Confirmation, clinic: Clinic, *, look: int, keys: Keys) -> SentPage:
+def sent_page(
+    confirmation: Confirmation, clinic: Clinic, at: Moment, *, look: int, keys: Keys
+) -> SentPage:
     """What became of everyone that was confirmed, in the order typed."""
     ids = [each for _fate, each in confirmation.outcome]
     invited = {each.id: each for each in listing.these(clinic, ids)}
@@ -98,10 +127,13 @@ def sent_page(confirmation: Confirmation, clinic: Clinic, *, look: int, keys: Ke
     others: list[NotInvited] = []
     for fate, each in confirmation.outcome:
         if fate == Fate.INVITED:
-            rows.append(_sent_row(invited[each], messages.get(each, ()), keys))
-        else:
-            known = patients.get(each) or invited[each]
-            others.append(NotInvited(known.name, _fate(fate, known, clinic)))
+            rows.append(_sent_row(invited[each], messages.get(each, ()), at, keys))
+            continue
+        known = patients.get(each) or invited[each]
+        twice = fate == Fate.REPEATED
+        others.append(
+            NotInvited(known.name, _("Entered twice") if twice else _known(known, clinic, at))
+        )
     moving = any(_is_moving(each) for sent in messages.values() for each in sent)
     return SentPage(
         invited=rows,
@@ -113,74 +145,50 @@ def sent_page(confirmation: Confirmation, clinic: Clinic, *, look: int, keys: Ke
     )
 
 
-def _note(
-    one: Checked, hint: str, clinic: Clinic, *, sms: bool, doubt_after: timedelta, now: datetime
-) -> str:
-    if one.repeats is not None:
-        return _("Entered twice: the same as patient %(number)s", number=one.repeats + 1)
-    if one.patient is not None:
-        return _fate(one.fate, one.patient, clinic)
-    if one.invitation is not None:
-        word = formats.status(status.of(one.invitation, now=now, doubt_after=doubt_after))
-        return _already(one.invitation, word, clinic)
+def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
     notes = [hint] if hint else []
-    if not invitations.channels(one.recipient, sms=sms):
-        notes.append(_unreached(one))
-    elif one.recipient.phone and not one.recipient.phone.can_text:
+    phone = one.recipient.phone
+    reached = invitations.channels(one.recipient, sms=sms)
+    if phone and not (sms and phone.can_text):
         notes.append(_("No text can be sent to this number."))
+    if not reached:
+        notes.append(
+            _("Share the Invite Code.")
+            if phone
+            else _("No email or mobile number: share the Invite Code")
+        )
     if one.same_contact:
         names = ", ".join(one.same_contact)
         notes.append(_("Same email or mobile number as %(names)s.", names=names))
     return " ".join(notes)
 
 
-def _unreached(one: Checked) -> str:
-    if one.recipient.phone:
-        return _("No text can be sent to this number: share the Invite Code")
-    return _("No email or mobile number: share the Invite Code")
+def _known(known: Invitation | Patient | None, clinic: Clinic, at: Moment) -> str:
+    """Since when the clinic knows this patient, and how it stands."""
+    if isinstance(known, Invitation):
+        now_is = status.of(known, now=at.now, doubt_after=at.doubt_after)
+        return _(
+            "Already invited %(day)s by %(name)s, %(status)s, expires %(expires)s",
+            day=formats.day(known.invited_at, clinic),
+            name=known.invited_by.name,
+            status=formats.status(now_is),
+            expires=formats.day(known.expires_at, clinic),
+        )
+    return _("Joined %(day)s", day=formats.day(known.joined_at, clinic)) if known else ""
 
 
-def _already(invitation: Invitation, word: str, clinic: Clinic) -> str:
-    return _(
-        "Already invited %(day)s by %(name)s, %(status)s, expires %(expires)s",
-        day=formats.day(invitation.invited_at, clinic),
-        name=invitation.invited_by.name,
-        status=word,
-        expires=formats.day(invitation.expires_at, clinic),
-    )
-
-
-def _fate(fate: Fate, known: Invitation | Patient, clinic: Clinic) -> str:
-    if isinstance(known, Patient):
-        return _("Joined %(day)s", day=formats.day(known.joined_at, clinic))
-    if fate == Fate.REPEATED:
-        return _("Entered twice: invited once")
-    return _(
-        "Already invited %(day)s, expires %(expires)s",
-        day=formats.day(known.invited_at, clinic),
-        expires=formats.day(known.expires_at, clinic),
-    )
-
-
-def _sent_row(invitation: Invitation, sent: Sequence[Sent], keys: Keys) -> SentRow:
-    failed = [each for each in sent if each.state == DeliveryState.FAILED]
+def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Keys) -> SentRow:
+    """In the words of the list: one rule of status for both."""
+    now_is = status.of(invitation, now=at.now, doubt_after=at.doubt_after)
+    has_contact = bool(invitation.email or invitation.phone)
     return SentRow(
         name=invitation.name,
-        how=formats.how_sent(sent),
-        state=_state(sent),
-        reason=" ".join(formats.reason(each.reason) for each in failed),
-        code=listing.code_of(invitation, keys=keys) or "",
+        how=formats.how_sent(sent, has_contact=has_contact),
+        status=now_is,
+        status_words=formats.status(now_is),
+        detail=formats.details(sent, now_is, has_contact=has_contact),
+        code=listing.code_of(invitation, keys=keys),
     )
-
-
-def _state(sent: Sequence[Sent]) -> str:
-    """One word for all messages of an invitation: trouble first, then what still moves."""
-    if not sent:
-        return ""
-    if any(each.state == DeliveryState.FAILED for each in sent):
-        return formats.status(Status.ERROR_SENDING)
-    slowest = next((each for each in sent if _is_moving(each)), sent[0])
-    return formats.message(slowest, Status.PENDING)
 
 
 def _is_moving(sent: Sent) -> bool:

@@ -1,12 +1,16 @@
 """What a person sees when something is refused or breaks: what became of their work, what to do."""
 
+import sqlite3
+from typing import Any
+
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from inviter import logs
 from inviter.db import db
 from inviter.web import auth
 
@@ -18,6 +22,12 @@ def init(app: Flask) -> None:
     app.register_error_handler(CSRFError, _out_of_date)
     app.register_error_handler(OperationalError, _out_of_reach)
     app.register_error_handler(500, _broken)
+    # Flask's own line would hold the path, on some pages a link, and values of statements.
+    app.log_exception = _log_nothing  # type: ignore[method-assign]
+
+
+def _log_nothing(exc_info: Any) -> None:
+    """`_broken` logs, in words of ours."""
 
 
 def _refused(error: HTTPException) -> Response:
@@ -35,7 +45,10 @@ def _refused(error: HTTPException) -> Response:
             heading, text = _("Page not found"), _("Start again from the menu.")
         case _:
             heading, text = _("That did not work"), _("Nothing was sent. Go back and try again.")
-    return _page(heading, text, error.code or 400)
+    page = _page(heading, text, error.code or 400)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        page.headers["Allow"] = ", ".join(error.valid_methods)
+    return page
 
 
 def _out_of_date(_error: CSRFError) -> Response:
@@ -55,27 +68,32 @@ def _out_of_reach(error: OperationalError) -> Response:
         endpoint=request.endpoint,
         reason=type(error.orig).__name__,
     )
-    return _page(
-        _("Inviter cannot save anything right now"),
-        _("Nothing was sent and nothing was changed. Try again in a minute."),
-        503,
-    )
+    text = _("Nothing was sent and nothing was changed. Try again in a minute.")
+    if request.method == "POST" and not isinstance(error.orig, sqlite3.OperationalError):
+        text = _uncertain()  # a server may have committed before it was lost
+    return _page(_("Inviter cannot save anything right now"), text, 503)
 
 
 def _broken(error: Exception) -> Response:
     _ask_nothing_more()
+    cause = getattr(error, "original_exception", None) or error
     log.error(
         "request failed",
         reference=g.get("reference"),
         endpoint=request.endpoint,
-        reason=type(error).__name__,
+        reason=type(cause).__name__,
+        where=logs.where(cause),
     )
     text = _("Something went wrong on our side. Nothing was sent.")
     if request.method == "POST":
-        text = _(
-            "We could not confirm that this was sent. Check Invited Patients before you try again."
-        )
+        text = _uncertain()
     return _page(_("Something went wrong"), text, 500)
+
+
+def _uncertain() -> str:
+    return _(
+        "We could not confirm that this was sent. Check Invited Patients before you try again."
+    )
 
 
 def _ask_nothing_more() -> None:

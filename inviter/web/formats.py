@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_babel import format_date, get_locale, ngettext
 from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
 
+from inviter import contacts
 from inviter.contacts import Problem
-from inviter.listing import InvitedRow, Page, Sent
+from inviter.listing import Page, Sent
 from inviter.models import Channel, Clinic, How
 from inviter.status import DeliveryState, Status
 
@@ -47,16 +49,19 @@ def status(value: Status) -> str:
     }[value]
 
 
-def details(row: InvitedRow) -> list[str]:
+def details(sent: Sequence[Sent], under: Status, *, has_contact: bool) -> list[str]:
     """The small lines under a status: what became of the messages; by channel where it differs."""
-    if row.status in (Status.ACCEPTED, Status.EXPIRED):
+    if under in (Status.ACCEPTED, Status.EXPIRED):
         return []
-    if not row.sent:
-        return [_("No contact: give the code")]
-    words = [message(each, row.status) for each in row.sent]
+    words = [message(each, under) for each in sent] or [unsent(has_contact=has_contact)]
     if len(set(words)) == 1:
         return words[:1]
-    return [f"{channel(each.channel)}: {said}" for each, said in zip(row.sent, words, strict=True)]
+    return [f"{channel(each.channel)}: {said}" for each, said in zip(sent, words, strict=True)]
+
+
+def unsent(*, has_contact: bool) -> str:
+    """Where nothing is sent; a number abroad is a contact that gets no texts."""
+    return _("No message: give the code") if has_contact else _("No contact: give the code")
 
 
 def channel(value: Channel) -> str:
@@ -76,6 +81,11 @@ def message(sent: Sent, under: Status) -> str:
     }.get(sent.state, _("Sending"))
 
 
+def phone(e164: str | None) -> str:
+    """As one dials it; empty where none is given."""
+    return contacts.show_phone(e164, current_app.extensions["settings"].sms_regions) if e164 else ""
+
+
 def reason(code: str | None) -> str:
     """Why a message did not leave, so that someone at a front desk can act on it."""
     return {
@@ -89,24 +99,24 @@ def reason(code: str | None) -> str:
     }.get(code or "", _("The message could not be sent"))
 
 
-def how_sent(sent: Sequence[Sent]) -> str:
+def how_sent(sent: Sequence[Sent], *, has_contact: bool) -> str:
     ways = {each.channel for each in sent}
     if ways == {Channel.EMAIL, Channel.SMS}:
         return _("Email and text")
-    return channel(ways.pop()) if ways else _("No contact: give the code")
+    return channel(ways.pop()) if ways else unsent(has_contact=has_contact)
 
 
 def how_joined(how: How) -> str:
     return {How.LINK: _("By link"), How.CODE: _("By Invite Code")}[how]
 
 
-def count_invited(page: Page[InvitedRow]) -> str:
+def count_invited(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ invited patients", number=f"{page.limit:,}")
     return ngettext("%(num)d invited patient", "%(num)d invited patients", page.total)
 
 
-def count_patients(page: Page) -> str:  # type: ignore[type-arg]
+def count_patients(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ patients", number=f"{page.limit:,}")
     return ngettext("%(num)d patient", "%(num)d patients", page.total)

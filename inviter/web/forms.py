@@ -56,8 +56,10 @@ class RowForm(Form):
     one_name = BooleanField(_l("Has one name only"))
     email = StringField(_l("Email"))
     mobile = StringField(_l("Mobile Number"))
+    is_different = BooleanField(_l("This is a different person"))
 
     recipient: Recipient
+    number = 1
     regions: Sequence[str] = ("CA",)
     hint = ""
     offers_one_name = False
@@ -79,7 +81,8 @@ class RowForm(Form):
             self.hint = _("Did you mean %(address)s?", address=meant)
         if self.errors:
             return False
-        self.recipient = Recipient(first, last, contacts.name_key(first, last), email, phone)
+        key, is_different = contacts.name_key(first, last), bool(self.is_different.data)
+        self.recipient = Recipient(first, last, key, email, phone, is_different)
         return True
 
     def forgive(self) -> None:
@@ -120,17 +123,26 @@ class InviteForm(FlaskForm):
         """Blank rows are left out, unless there is nothing else."""
         super().validate(extra_validators)
         self._choose_provider()
-        self.too_many = len(self.rows) > MOST_ROWS
-        filled = [row for row in self.rows if not row.is_blank] or list(self.rows)[:1]
+        self.too_many = len(self.filled) > MOST_ROWS
+        meant = self.filled or [self.rows[0].form]
         for row in self.rows:
-            if row not in filled:
+            if row.form not in meant:
                 row.form.forgive()
         return not (self.summary() or self.too_many)
 
     @property
+    def filled(self) -> list[RowForm]:
+        return [row.form for row in self.rows if not row.is_blank]
+
+    @property
     def recipients(self) -> list[Recipient]:
         """In the order typed; once `validate` has passed."""
-        return [row.recipient for row in self.rows if not row.is_blank]
+        return [row.recipient for row in self.filled]
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it came with the key of a form that we gave out."""
+        return bool(KEY.fullmatch(self.key.data or ""))
 
     def _choose_provider(self) -> None:
         """An unknown one and another clinic's are the same; a provider is their own choice."""
@@ -167,24 +179,26 @@ def invite_form(
     posted: MultiDict[str, str] | None = None,
     data: dict[str, Any] | None = None,
 ) -> InviteForm:
-    """From what was posted, or to be filled in with `data`; with a key if it has none."""
+    """From what was posted, or to be filled in with `data`."""
     form = InviteForm(formdata=_plain_names(posted) if posted else None, data=data or {})
     form.providers = providers
-    for row in form.rows:
-        row.form.regions = regions
-    if not KEY.fullmatch(form.key.data or ""):
+    if posted is None and not form.has_key:
         form.key.data = new_key()
+    for number, row in enumerate(form.rows, 1):
+        row.form.regions, row.form.number = regions, number
     if not may_choose:
         del form.provider
         return form
     choices = [SelectChoice(str(each.id), each.name) for each in providers]
     if len(choices) != 1:
-        choices.insert(0, SelectChoice("", _("Choose a provider")))
+        ask = _("Choose a provider") if choices else _("This clinic has no providers yet")
+        choices.insert(0, SelectChoice("", ask))
     form.provider.choices = choices
     return form
 
 
 def new_key() -> str:
+    """What makes Confirm happen once. Given out with the form, so that Back brings it back."""
     return secrets.token_urlsafe(16)
 
 
@@ -260,6 +274,7 @@ class AcceptForm(FlaskForm):
 
     invitation: Invitation
     regions: Sequence[str]
+    sms: bool
     email: str | None = None
     phone: str | None = None
 
@@ -284,7 +299,7 @@ class AcceptForm(FlaskForm):
             self.email = read(self.address, contacts.email)
         elif phone := read(self.address, lambda text: contacts.phone(text, self.regions)):
             self.phone = phone.e164
-            if not phone.can_text:
+            if not (self.sms and phone.can_text):
                 self.address.errors = [_("We cannot send texts to this number. Use an email.")]
 
     def _check_name(self) -> None:
@@ -326,5 +341,6 @@ def _rows(form: InviteForm) -> list[dict[str, Any]]:
 
 
 def _plain_names(posted: MultiDict[str, str]) -> MultiDict[str, str]:
-    """WTForms reads any Unicode digit as a row's number and fails on some: ours are ASCII."""
-    return MultiDict((name, value) for name, value in posted.items(multi=True) if name.isascii())
+    """WTForms fails on numbers of rows that are no ASCII digits, or thousands of them."""
+    named = posted.items(multi=True)
+    return MultiDict((each, value) for each, value in named if each.isascii() and len(each) < 40)

@@ -23,6 +23,7 @@ PUBLIC = frozenset(
         "joining.accept",
         "joining.code",
         "joining.find",
+        "joining.join",
         "joining.joined",
         "joining.link",
     }

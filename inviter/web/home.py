@@ -24,16 +24,15 @@ def home() -> Response:
     clinics = team.clinics_of(g.user)
     if not clinics:
         return redirect(url_for("auth.account"))
-    last = next(
-        (each for each in clinics if each.slug == request.cookies.get(LAST_CLINIC)), clinics[0]
-    )
-    return redirect(url_for("invite.page", slug=last.slug))
+    slugs = [each.slug for each in clinics]
+    last = request.cookies.get(LAST_CLINIC)
+    return redirect(url_for("invite.page", slug=last if last in slugs else slugs[0]))
 
 
 @bp.get("/switch")
 def switch() -> Response:
     """Select Clinic: the same page of another clinic of one's own."""
-    slug = request.args.get("to", "")
+    slug = request.args.get("to", "").replace("\0", "")
     page = PAGES.get(request.args.get("page", ""), "invite.page")
     member = team.membership(g.user, slug) or abort(404)
     flash(_("Now showing %(clinic)s", clinic=member.clinic.name), "live")

@@ -1,5 +1,7 @@
 """Invite Patients: type, check, confirm, see what was sent."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -8,12 +10,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import invitations, team
 from inviter.db import db
-from inviter.invitations import Fate, KeyUsed
+from inviter.invitations import Checked, Fate, KeyUsed
 from inviter.models import Confirmation
 from inviter.web import checked, forms, guards, home
+from inviter.web.checked import Moment
 from inviter.web.forms import InviteForm
 from inviter.web.fragments import respond
-from inviter.web.listing import invited_list
+from inviter.web.listing import invited_list, number
 
 bp = Blueprint("invite", __name__, url_prefix="/c/<slug>")
 
@@ -42,7 +45,6 @@ def confirm(slug: str) -> Response:
     form = _form(request.form)
     if not form.validate():
         return _page(form, 422)
-    _renew_spent_key(form)
     return _check_page(form)
 
 
@@ -52,6 +54,8 @@ def invite(slug: str) -> BaseResponse:
     form = _form(request.form)
     if not form.validate():
         return _page(form, 422)
+    if not form.has_key:
+        return _check_page(form, _("Check once more before you confirm."), 409)
     try:
         confirmation = invitations.invite(
             g.clinic,
@@ -64,7 +68,6 @@ def invite(slug: str) -> BaseResponse:
             now=g.now,
         )
     except KeyUsed:
-        form.key.data = forms.new_key()
         return _check_page(form, _("You have changed something since: check once more."), 409)
     _say(confirmation)
     db.session.commit()
@@ -82,9 +85,8 @@ def again(slug: str) -> BaseResponse:
 def sent(slug: str, key: str) -> Response:
     """Invitations Sent: reloadable, the same for everyone at the clinic."""
     confirmation = invitations.confirmation(g.clinic, key) or abort(404)
-    page = checked.sent_page(
-        confirmation, g.clinic, look=request.args.get("look", 0, int), keys=guards.keys()
-    )
+    look = number("look", default=0)
+    page = checked.sent_page(confirmation, g.clinic, _moment(), look=look, keys=guards.keys())
     block = "sent" if "look" in request.args else "content"
     return respond("invite/sent.html", block, sent=page)
 
@@ -140,8 +142,8 @@ def _with_row_added(form: InviteForm) -> InviteForm:
 
 def _with_row_removed(form: InviteForm, place_typed: str) -> InviteForm:
     """The last row that is left is kept: a form without rows is no form."""
-    place = int(place_typed) if place_typed.isascii() and place_typed.isdigit() else len(form.rows)
-    if place >= len(form.rows) or len(form.rows) == 1:
+    place = next((n for n in range(len(form.rows)) if str(n) == place_typed), None)
+    if place is None or len(form.rows) == 1:
         return form
     redrawn = _form(**forms.with_row_removed(form, place))
     redrawn.removed = forms.removed_row(form, place)
@@ -153,40 +155,42 @@ def _with_row_removed(form: InviteForm, place_typed: str) -> InviteForm:
 
 def _with_row_restored(form: InviteForm) -> InviteForm:
     removed = forms.posted_removed_row(request.form)
-    place = min(removed.place.data or 0, len(form.rows))
+    place = min(max(removed.place.data or 0, 0), len(form.rows))
     redrawn = _form(**forms.with_row_restored(form, removed, place))
     redrawn.focus = redrawn.rows[place].first_name.id
     flash(_("Row %(number)s is back", number=place + 1), "live")
     return redrawn
 
 
-def _renew_spent_key(form: InviteForm) -> None:
-    """The form that was sent, changed and checked again is a new thing to confirm."""
-    spent = invitations.has_confirmed_other(
-        g.clinic,
-        form.key.data,
-        form.recipients,
-        provider=form.chosen,
-        by=g.user,
-        keys=guards.keys(),
-    )
-    if spent:
-        form.key.data = forms.new_key()
-
-
 def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Response:
     found = invitations.check(g.clinic, form.recipients)
+    if not form.has_key or _is_spent(form, found):
+        form.key.data = forms.new_key()
     page = checked.check_page(
         found,
+        form.filled,
         g.clinic,
+        _moment(),
         provider=form.chosen,
-        hints=[row.hint for row in form.rows if not row.is_blank],
         message=message,
         sms=guards.settings().sms != "off",
-        doubt_after=guards.settings().doubt_after,
-        now=g.now,
     )
     return respond("invite/confirm.html", "confirm", status=code, form=form, check=page)
+
+
+def _is_spent(form: InviteForm, found: Sequence[Checked]) -> bool:
+    """A key that has confirmed stays only for going back to what it confirmed."""
+    earlier = invitations.confirmation(g.clinic, form.key.data)
+    if earlier is None:
+        return False
+    mine = invitations.content_mac(
+        form.recipients, provider=form.chosen, by=g.user, keys=guards.keys()
+    )
+    return earlier.content_mac != mine or any(each.fate == Fate.INVITED for each in found)
+
+
+def _moment() -> Moment:
+    return Moment(g.now, guards.settings().doubt_after)
 
 
 def _say(confirmation: Confirmation) -> None:

@@ -6,7 +6,7 @@ the link's token, and whether the names were typed already. It never holds a nam
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, g, redirect, request, url_for
+from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as BaseResponse
@@ -27,7 +27,7 @@ COOKIE_SECONDS = 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Proof:
     """What this browser has shown to be let in."""
 
     token: str
@@ -41,13 +41,13 @@ def link(token: str) -> BaseResponse:
     if invitation is None:
         return _unknown_link()
     response = redirect(url_for("joining.accept", slug=invitation.clinic.slug))
-    return _remember(response, Shown(token, How.LINK))
+    return _remember(response, Proof(token, How.LINK))
 
 
 @bp.get("/join")
 def find() -> Response:
     form = FindForm(request.args)
-    found = joining.clinics_named((form.clinic.data or "")[:100])
+    found = joining.clinics_named((form.clinic.data or "")[:100].replace("\0", ""))
     matches = [
         {"name": each.name, "url": url_for("joining.code", slug=each.slug)} for each in found
     ]
@@ -72,7 +72,7 @@ def code(slug: str) -> BaseResponse:
         if invitation is not None:
             token = guards.keys().link_token(invitation.link_id, invitation.link_version)
             response = redirect(url_for("joining.accept", slug=slug), 303)
-            return _remember(response, Shown(token, How.CODE))
+            return _remember(response, Proof(token, How.CODE))
         form.refuse()
     errors = forms.errors_of(form)
     status = 422 if errors else 200
@@ -82,24 +82,24 @@ def code(slug: str) -> BaseResponse:
 
 
 @bp.get("/join/<slug>/accept")
-@bp.post("/join/<slug>/accept")
 def accept(slug: str) -> BaseResponse:
-    """Who invites, an account, and the button: the one POST that accepts."""
-    shown, invitation = _shown_for(slug)
-    if invitation is None or shown is None:
-        return redirect(url_for("joining.code", slug=slug), 303)
-    if g.user is not None and team.is_staff(g.user):
-        return respond("joining/staff.html", "content", clinic=invitation.clinic)
-    form = _accept_form(invitation, shown)
-    if request.method == "GET" and joining.closed_by(invitation, now=g.now):
+    """Who invites, an account, the name: all that accepting takes."""
+    proof, invitation = _let_in(slug)
+    if joining.closed_by(invitation, now=g.now):
         return _closed_page(invitation)
-    if not form.validate_on_submit():
-        return _accept_page(invitation, shown, form)
-    account = g.user or _account(form)
+    return _accept_page(invitation, proof, _accept_form(invitation, proof))
+
+
+@bp.post("/join/<slug>/accept")
+def join(slug: str) -> BaseResponse:
+    """Accept Invitation, or Continue after a code: the one POST that accepts."""
+    proof, invitation = _let_in(slug)
+    form = _accept_form(invitation, proof)
+    account = (g.user or _account(form)) if form.validate() else None
     if account is None:
-        return _accept_page(invitation, shown, form)
+        return _accept_page(invitation, proof, form)
     try:
-        joining.accept(invitation, account=account, how=shown.how, now=g.now)
+        joining.accept(invitation, account=account, how=proof.how, now=g.now)
     except Closed:
         return _closed_page(invitation)
     if g.user is None:
@@ -110,19 +110,36 @@ def accept(slug: str) -> BaseResponse:
 
 @bp.get("/join/<slug>/joined")
 def joined(slug: str) -> BaseResponse:
-    _cookie, invitation = _shown_for(slug)
-    if invitation is None or invitation.accepted_at is None:
+    _cookie, invitation = _proven_for(slug)
+    patient = joining.patient_of(invitation) if invitation else None
+    if invitation is None or patient is None or g.user is None or patient.user_id != g.user.id:
         return redirect(url_for("joining.code", slug=slug), 303)
     return respond("joining/joined.html", "content", clinic=invitation.clinic)
 
 
-def _accept_form(invitation: Invitation, shown: Shown) -> AcceptForm:
+def _let_in(slug: str) -> tuple[Proof, Invitation]:
+    """What this browser has shown, and the invitation that its page is of; else another page."""
+    proof, invitation = _proven_for(slug)
+    if proof is None or invitation is None:
+        abort(redirect(url_for("joining.code", slug=slug), 303))
+    if request.method == "POST" and request.form.get("invitation") != invitation.link_id:
+        text = _("Another invitation was opened in this browser since. Start again with this one.")
+        flash(text, "notice")
+        abort(redirect(url_for("joining.code", slug=slug), 303))
+    if g.user is not None and team.is_staff(g.user):
+        abort(respond("joining/staff.html", "content", clinic=invitation.clinic))
+    return proof, invitation
+
+
+def _accept_form(invitation: Invitation, proof: Proof) -> AcceptForm:
     """Asks only what is not known yet: no name after a code, no account of who is signed in."""
     form = AcceptForm(formdata=request.form)
-    form.invitation, form.regions = invitation, guards.settings().sms_regions
+    settings = guards.settings()
+    form.invitation, form.regions = invitation, settings.sms_regions
+    form.sms = settings.sms != "off"
     if g.user is not None:
         del form.address, form.password, form.agree
-    if shown.how == How.CODE:
+    if proof.how == How.CODE:
         del form.first_name, form.last_name
     elif not invitation.last_name:
         form.first_name.label.text = _("Name")
@@ -164,7 +181,7 @@ def _open_account(form: AcceptForm, address: str, password: str) -> User | None:
     )
 
 
-def _accept_page(invitation: Invitation, shown: Shown, form: AcceptForm) -> Response:
+def _accept_page(invitation: Invitation, proof: Proof, form: AcceptForm) -> Response:
     errors = forms.errors_of(form)
     return respond(
         "joining/accept.html",
@@ -176,7 +193,7 @@ def _accept_page(invitation: Invitation, shown: Shown, form: AcceptForm) -> Resp
         clinic=invitation.clinic,
         mode="account" if g.user else "new",
         account_address=g.user.address if g.user else "",
-        button=_("Continue") if shown.how == How.CODE else _("Accept Invitation"),
+        button=_("Continue") if proof.how == How.CODE else _("Accept Invitation"),
         sign_in_url=url_for("auth.sign_in", next=request.path),
     )
 
@@ -216,7 +233,7 @@ def _unknown_link() -> Response:
     )
 
 
-def _shown_for(slug: str) -> tuple[Shown | None, Invitation | None]:
+def _proven_for(slug: str) -> tuple[Proof | None, Invitation | None]:
     """What the cookie holds, and the invitation of this clinic that it opens."""
     try:
         token, how = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=COOKIE_SECONDS)
@@ -225,13 +242,13 @@ def _shown_for(slug: str) -> tuple[Shown | None, Invitation | None]:
     invitation = joining.by_link(token, keys=guards.keys())
     if invitation is None or invitation.clinic.slug != slug:
         return None, None
-    return Shown(token, How(how)), invitation
+    return Proof(token, How(how)), invitation
 
 
-def _remember(response: BaseResponse, shown: Shown) -> BaseResponse:
+def _remember(response: BaseResponse, proof: Proof) -> BaseResponse:
     response.set_cookie(
         COOKIE,
-        _serializer().dumps([shown.token, shown.how]),
+        _serializer().dumps([proof.token, proof.how]),
         max_age=COOKIE_SECONDS,
         path="/join",
         secure=guards.settings().is_secure,

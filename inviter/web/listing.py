@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, request, url_for
 
 from inviter import listing
 from inviter.listing import InvitedRow, Page, PatientRow
+from inviter.status import Status
 from inviter.web import formats, guards
 from inviter.web.fragments import respond
 
@@ -18,33 +20,39 @@ bp = Blueprint("listing", __name__, url_prefix="/c/<slug>")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """An invited patient as the list shows it."""
+class Invited:
+    """One line of Invited Patients, in words where words are shown."""
 
-    facts: InvitedRow
+    id: int
+    name: str
+    provider: str
+    invited_at: datetime
+    accepted_at: datetime | None
+    phone: str | None
+    email: str | None
+    code: str | None
+    status: Status
     status_words: str
     detail: Sequence[str]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.facts, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A patient as the list of those who have joined shows them."""
+    """One line of those who have joined."""
 
-    facts: PatientRow
+    name: str
+    provider: str
+    joined_at: datetime
+    phone: str
+    email: str | None
     how: str
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.facts, name)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ListPage:
     """A page of a list with the links to the other pages."""
 
-    rows: Sequence[Any]
+    rows: Sequence[Invited] | Sequence[Joined]
     count: str
     pages: Sequence[tuple[str, str | None]]
     previous: str | None
@@ -58,16 +66,18 @@ class Shown:
 @bp.get("/patients")
 def patients(slug: str) -> Response:
     found = listing.patients(g.clinic, number("joined"))
-    rows = [Joined(each, formats.how_joined(each.how)) for each in found.rows]
+    rows = [_joined(each) for each in found.rows]
     return respond(
         "patients/patients.html",
         "content",
-        patients=_shown(found, rows, formats.count_patients(found), "listing.patients", "joined"),
+        patients=_list_page(
+            found, rows, formats.count_patients(found), "listing.patients", "joined"
+        ),
         listing=invited_list("listing.patients"),
     )
 
 
-def invited_list(endpoint: str) -> Shown:
+def invited_list(endpoint: str) -> ListPage:
     """The list as it stands under Invite Patients and under Patients."""
     settings = guards.settings()
     page = listing.invited(
@@ -77,17 +87,46 @@ def invited_list(endpoint: str) -> Shown:
         doubt_after=settings.doubt_after,
         now=g.now,
     )
-    rows = [Row(each, formats.status(each.status), formats.details(each)) for each in page.rows]
-    return _shown(page, rows, formats.count_invited(page), endpoint, "page")
+    rows = [_invited(each) for each in page.rows]
+    return _list_page(page, rows, formats.count_invited(page), endpoint, "page")
 
 
-def number(name: str) -> int:
-    """A page's number as the address gives it; nonsense is the first page."""
+def number(name: str, *, default: int = 1) -> int:
+    """A small number as the address gives it; nonsense is the default."""
     typed = request.args.get(name, "")
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 1
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else default
 
 
-def _shown(page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name: str) -> Shown:
+def _invited(row: InvitedRow) -> Invited:
+    return Invited(
+        id=row.id,
+        name=row.name,
+        provider=row.provider,
+        invited_at=row.invited_at,
+        accepted_at=row.accepted_at,
+        phone=row.phone,
+        email=row.email,
+        code=row.code,
+        status=row.status,
+        status_words=formats.status(row.status),
+        detail=formats.details(row.sent, row.status, has_contact=bool(row.email or row.phone)),
+    )
+
+
+def _joined(row: PatientRow) -> Joined:
+    return Joined(
+        name=row.name,
+        provider=row.provider,
+        joined_at=row.joined_at,
+        phone=formats.phone(row.phone),
+        email=row.email,
+        how=formats.how_joined(row.how),
+    )
+
+
+def _list_page(
+    page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name: str
+) -> ListPage:
     def url(target: int) -> str | None:
         if not 1 <= target <= page.last:
             return None
@@ -96,7 +135,7 @@ def _shown(page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name
 
     near = range(page.number - NEAR, page.number + NEAR + 1)
     every = sorted({1, page.last, *near} & set(range(1, page.last + 1)))
-    return Shown(
+    return ListPage(
         rows=rows,
         count=count,
         pages=[(str(each), None if each == page.number else url(each)) for each in every],

@@ -22,7 +22,7 @@ LETTER_POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Mail:
     to: str
     channel: str
     subject: str
@@ -42,17 +42,17 @@ def enter() -> None:
 @bp.get("")
 def mailbox() -> Response:
     newest = select(MailboxMessage).order_by(MailboxMessage.id.desc()).limit(SHOWN)
-    messages = [_shown(each, g.mailbox_clinic) for each in db.session.scalars(newest)]
+    messages = [_mail(each, g.mailbox_clinic) for each in db.session.scalars(newest)]
     return respond("mailbox/mailbox.html", "content", messages=messages)
 
 
-@bp.get("/<int:message_id>")
+@bp.get("/<id:message_id>")
 def message(message_id: int) -> Response:
-    found = _shown(_message_or_404(message_id), g.mailbox_clinic)
+    found = _mail(_message_or_404(message_id), g.mailbox_clinic)
     return respond("mailbox/message.html", "content", message=found)
 
 
-@bp.get("/<int:message_id>/letter")
+@bp.get("/<id:message_id>/letter")
 def letter(message_id: int) -> Response:
     response = make_response(_message_or_404(message_id).html)
     response.headers["Content-Security-Policy"] = LETTER_POLICY
@@ -64,9 +64,9 @@ def _message_or_404(message_id: int) -> MailboxMessage:
     return db.session.get(MailboxMessage, message_id) or abort(404)
 
 
-def _shown(message: MailboxMessage, clinic: Clinic) -> Shown:
+def _mail(message: MailboxMessage, clinic: Clinic) -> Mail:
     is_email = message.channel == Channel.EMAIL
-    return Shown(
+    return Mail(
         to=message.sent_to,
         channel=formats.channel(message.channel),
         subject=message.subject or _first_words(message.text),

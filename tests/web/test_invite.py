@@ -142,8 +142,8 @@ def test_confirming_sends_says_so_and_shows_the_codes(clerk: Clerk, app: Flask) 
     assert visitor.words("h1") == ["Invitations Sent"]
     assert "Success 2 invites sent successfully." in visitor.text
     rows = visitor.words("table.sent tbody tr")
-    assert rows[0].startswith("Ada Fixture Email Sending")
-    assert rows[1].startswith("Ben Sample No contact: give the code")
+    assert rows[0].startswith("Ada Fixture Email Pending Sending")
+    assert rows[1].startswith("Ben Sample No contact: give the code Pending")
     assert len(visitor.page.select("table.sent [data-copy]")) == 2
     assert (count(app), count(app, Delivery)) == (2, 1)
 
@@ -264,7 +264,7 @@ def test_a_likely_typo_is_pointed_out_and_never_changed(clerk: Clerk, app: Flask
 
 def test_a_number_abroad_is_kept_and_gets_no_text(clerk: Clerk, app: Flask) -> None:
     visitor = clerk.check(**row(0, first_name="Ada", last_name="Fixture", mobile="+44 7911 123456"))
-    assert "No text can be sent to this number: share the Invite Code" in visitor.text
+    assert "No text can be sent to this number. Share the Invite Code." in visitor.text
     visitor.submit("Confirm and Invite", form=CHECK)
     assert (count(app), count(app, Delivery)) == (1, 0)
 

@@ -280,7 +280,7 @@ def test_an_invitation_closed_while_its_page_is_open_accepts_nothing(
     assert (count(app, Patient), count(app, User)) == (0, staff_count())
 
 
-@pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 5000, "%00", "é"])
+@pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 5000, "é"])
 def test_a_link_that_is_none_says_what_to_do(visitor: Visitor, token: str) -> None:
     visitor.open(f"/j/{token}")
     assert visitor.status == 404

@@ -244,7 +244,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_delivery_send",
         "delivery",
-        ["clinic_id", "invitation_id", "channel", "generation"],
+        ["clinic_id", "invitation_id", "kind", "channel", "generation"],
         unique=True,
     )
 
