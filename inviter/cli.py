@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Protocol
 from zoneinfo import available_timezones
@@ -116,11 +117,13 @@ def greet(settings: Config, password: str | None) -> None:
     if password:
         click.echo(_sign_ins(password))
     elif settings.demo:
-        click.echo("Everything is as you left it. Sign in with the password printed at first.")
+        click.echo("Everything is as you left it; the password is the one printed at first.")
+        click.echo("(Lost it? Remove the database in instance/ to begin anew.)")
+    click.echo("Stop with Ctrl+C.")
 
 
 def _sign_ins(password: str) -> str:
-    people = [f"  {person.address:24} {person.name}" for person in demo.PEOPLE]
+    people = [f"  {each.address:24} {each.name}, {each.role}" for each in demo.PEOPLE]
     return "\n".join(["Sign in as one of", *people, f"with the password  {password}"])
 
 
@@ -155,7 +158,8 @@ def _create_clinic(
 
 def _free_slug(name: str) -> str:
     """The clinic's short name in addresses, such as `northside-family-clinic`."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:36].strip("-")
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:36].strip("-")
     if not slug:
         raise click.ClickException("A clinic's name needs letters a to z or digits.")
     taken = (slug, *(f"{slug}-{number}" for number in range(2, 100)))

@@ -22,6 +22,8 @@ from sqlalchemy import (
     MetaData,
     TypeDecorator,
     event,
+    func,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -116,6 +118,14 @@ def change(statement: Any) -> int:
 def locked(query: Any) -> Any:
     """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
     return query.with_for_update(skip_locked=True)
+
+
+def server_now() -> datetime:
+    """One clock for workers on many hosts: the database server's, where there is one."""
+    if db.engine.dialect.name != "postgresql":
+        return clock.now()
+    told: datetime = db.session.execute(select(func.clock_timestamp())).scalar_one()
+    return told.astimezone(UTC)
 
 
 def ping() -> None:

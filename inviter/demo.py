@@ -25,6 +25,13 @@ class Person:
     admin_at: tuple[str, ...] = ()
     provider_at: tuple[str, ...] = ()
 
+    @property
+    def role(self) -> str:
+        word, clinics = (
+            ("Clinic Admin", self.admin_at) if self.admin_at else ("provider", self.provider_at)
+        )
+        return f"{word} at {' and '.join(clinics)}"
+
 
 CLINICS = (
     ("northside", "Northside Family Clinic", "306 555 0100"),

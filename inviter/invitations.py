@@ -113,7 +113,7 @@ def invite(
     def invite_one(place: int) -> Checked:
         recipient = recipients[place]
         for _ in range(MOST_DRAWS):
-            invitation = _insert(clinic, recipient, provider, by, keys, new_code(), now)
+            invitation = _insert(clinic, ids[place], recipient, provider, by, keys, new_code(), now)
             if invitation:
                 outbox.put(invitation, channels(recipient, sms=sms), place=place, now=now)
                 activity.record(
@@ -125,6 +125,8 @@ def invite(
                 return met
         raise OutOfCodes(clinic.slug)
 
+    # The newest stands first in the list: so that those of one form stand as they were typed.
+    ids = sorted((new_id() for _ in recipients), reverse=True)
     checked = check(clinic, recipients)
     for place in _in_order_of_keys(recipients):
         if checked[place].fate == Fate.INVITED:
@@ -292,6 +294,7 @@ def _in_order_of_keys(recipients: Sequence[Recipient]) -> list[int]:
 
 def _insert(
     clinic: Clinic,
+    invitation_id: int,
     recipient: Recipient,
     provider: User,
     by: User,
@@ -300,7 +303,6 @@ def _insert(
     now: datetime,
 ) -> Invitation | None:
     """None where a unique index refused it: the patient is invited already, or the code taken."""
-    invitation_id = new_id()
     inserted = change(
         insert(Invitation)
         .values(

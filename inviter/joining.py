@@ -144,6 +144,17 @@ def patient_of(invitation: Invitation) -> Patient | None:
     )
 
 
+def patients_of(account: User) -> list[tuple[Patient, str]]:
+    """Whom this account holds, each with the name of the clinic."""
+    found = db.session.execute(
+        select(Patient, Clinic.name)
+        .join(Clinic, Clinic.id == Patient.clinic_id)
+        .where(Patient.user_id == account.id, Patient.removed_at.is_(None))
+        .order_by(Clinic.name, Patient.id)
+    )
+    return [(patient, name) for patient, name in found]
+
+
 def clinics_named(text: str, *, most: int = 10) -> Sequence[Clinic]:
     """Clinics whose name holds this text, or whose short name it is."""
     wanted = text.strip().lower()

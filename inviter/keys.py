@@ -38,14 +38,14 @@ class Keys:
 
     def open_code(self, sealed: str, *, clinic_id: int, invitation_id: int) -> str:
         """Raises Unreadable."""
-        data = _bytes(sealed)
         place = _place(clinic_id, invitation_id)
         for ring in self._rings:
             try:
+                data = _bytes(sealed)
                 return ring.code_cipher.decrypt(
                     data[:NONCE_BYTES], data[NONCE_BYTES:], place
                 ).decode()
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # the second where it is no sealed code at all
                 continue
         raise Unreadable(f"the code of invitation {invitation_id}")
 
@@ -63,6 +63,8 @@ class Keys:
 
     def is_link_token(self, token: str, *, link_id: str, version: int) -> bool:
         """Whether any secret made this token, for this version of the link."""
+        if link_id_in(token) != link_id:
+            return False
         mac = _bytes(token)[LINK_ID_BYTES:]
         return any(
             hmac.compare_digest(mac, ring.link_mac(link_id, version)) for ring in self._rings

@@ -6,7 +6,8 @@ A name is plain text in every part. Links begin with `BASE_URL` and nothing else
 import re
 from collections.abc import Callable
 from datetime import datetime
-from email.utils import formataddr, parseaddr
+from email.headerregistry import Address
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from inviter.senders import Message
 
 FOLDER = ROOT / "templates" / "messages"
 SUBJECT_LIMIT = 200
+SPACES = re.compile(r"\s+")
 
 
 class NoRecipient(Exception):
@@ -89,9 +91,10 @@ class Messages:
         }
 
     def _sender(self, invitation: Invitation | None) -> str:
-        """Our verified address under the clinic's name."""
+        """Our verified address under the clinic's name, as people read it."""
         name, address = parseaddr(self._settings.email_from)
-        return formataddr((_one_line(invitation.clinic.name) if invitation else name, address))
+        shown = _one_line(invitation.clinic.name) if invitation else name
+        return str(Address(shown, addr_spec=address))
 
     def _text(self, template: str, about: dict[str, Any]) -> str:
         return self._environment.get_template(template).render(about).strip() + "\n"
@@ -103,6 +106,7 @@ def _environment(folder: Path) -> Environment:
         autoescape=select_autoescape(("html",), default=False),
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
+        finalize=_unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -124,6 +128,11 @@ def _day(at: datetime, time_zone: str) -> str:
     return format_date(at.astimezone(ZoneInfo(time_zone)), "d MMMM y", locale="en")
 
 
+def _unbroken(value: Any) -> Any:
+    """What a template prints is part of a line: a name can't begin a paragraph of its own."""
+    return type(value)(SPACES.sub(" ", value)) if isinstance(value, str) else value
+
+
 def _one_line(text: str) -> str:
     """Nothing that reaches a header can begin another."""
-    return re.sub(r"\s+", " ", text).strip()[:SUBJECT_LIMIT]
+    return SPACES.sub(" ", text).strip()[:SUBJECT_LIMIT]

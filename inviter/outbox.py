@@ -142,13 +142,16 @@ def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
     delivery = claimed.delivery
     _lock_invitation(delivery)
     state, facts = _after(delivery, result, now)
+    unsettled = [DeliveryState.SENDING]
+    if result.answer != Answer.UNKNOWN:  # which is no news where there is doubt already
+        unsettled.append(DeliveryState.IN_DOUBT)
     was_ours = change(
         update(Delivery)
         .where(
             Delivery.clinic_id == delivery.clinic_id,
             Delivery.id == delivery.id,
             Delivery.claim == claimed.claim,
-            Delivery.state.in_([DeliveryState.SENDING, DeliveryState.IN_DOUBT]),
+            Delivery.state.in_(unsettled),
         )
         .values(state=state, **facts)
     )
@@ -168,21 +171,32 @@ def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
 
 
 def doubt_lapsed(*, now: datetime) -> int:
-    """What was being sent when its worker died may have arrived: it is in doubt from now on."""
+    """What was being sent when its worker died may have arrived: doubt since its lease ended."""
     lapsed = db.session.scalars(
-        locked(
-            select(Delivery).where(
-                Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now
-            )
-        ).order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
+        select(Delivery)
+        .where(Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+        .order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
+        .execution_options(populate_existing=True)
     ).all()
-    for delivery in lapsed:
-        _lock_invitation(delivery)
-        delivery.state = DeliveryState.IN_DOUBT
-        delivery.doubt_since = now
-        db.session.flush()
+    return sum(_doubt(delivery, now) for delivery in lapsed)
+
+
+def _doubt(delivery: Delivery, now: datetime) -> int:
+    """Unless it was settled meanwhile. The invitation is locked first, as `settle` does."""
+    _lock_invitation(delivery)
+    lapsed = change(
+        update(Delivery)
+        .where(
+            Delivery.clinic_id == delivery.clinic_id,
+            Delivery.id == delivery.id,
+            Delivery.claim == delivery.claim,
+            Delivery.state == DeliveryState.SENDING,
+        )
+        .values(state=DeliveryState.IN_DOUBT, doubt_since=delivery.leased_until)
+    )
+    if lapsed:
         _tell(delivery, DeliveryState.IN_DOUBT, "lapsed", now)
-    return len(lapsed)
+    return lapsed
 
 
 def _turn(now: datetime, place: int) -> int:
@@ -279,6 +293,7 @@ def _tell(delivery: Delivery, state: DeliveryState, reason: str | None, now: dat
         select(Delivery.state, Delivery.doubt_since).where(
             Delivery.clinic_id == delivery.clinic_id,
             Delivery.invitation_id == delivery.invitation_id,
+            Delivery.kind == Kind.INVITATION,
             Delivery.generation == current,
         )
     ).all()

@@ -5,17 +5,18 @@ queued, after it the delivery is in doubt until evidence comes (`outbox`).
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from inviter import clock, outbox
+from inviter import logs, outbox
 from inviter.config import Config
-from inviter.db import db, read_only
+from inviter.db import db, read_only, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel
 from inviter.outbox import Claimed, Result
@@ -26,6 +27,7 @@ from inviter.senders.sendgrid import SendGrid
 THREADS = 16
 POLL = 0.5  # seconds
 AFTER_TROUBLE = 5.0  # seconds
+SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
 
@@ -67,34 +69,62 @@ class Worker:
     def stop(self) -> None:
         self._stopping.set()
 
-    def work_once(self, *, now: datetime) -> int:
-        """One pass; how many deliveries were taken up."""
+    def work_once(self, *, now: datetime | None = None) -> int:
+        """One pass; how many deliveries were taken up. `now` is the database's unless given."""
         with self._context():
+            now = now or server_now()
             if not _is_waiting(now):
                 return 0
             if lapsed := outbox.doubt_lapsed(now=now):
                 log.warning("deliveries in doubt", count=lapsed)
             claimed = outbox.claim(self._threads, now=now)
             db.session.commit()  # before the first call: all that may be called is written down
+            db.session.expunge_all()  # the threads read these rows: no session may reload them
+            began = time.monotonic()
             with ThreadPoolExecutor(self._threads) as pool:
                 calls = {pool.submit(self._send, each): each for each in claimed}
                 for call in as_completed(calls):
-                    outbox.settle(calls[call], call.result(), now=now)
-                    db.session.commit()
+                    took = timedelta(seconds=time.monotonic() - began)
+                    self._settle(calls[call], call.result(), now=now + took)
         return len(claimed)
 
     def _work(self) -> float:
         """A pass that survives a database out of reach; how long to wait before the next."""
         try:
-            return 0 if self.work_once(now=clock.now()) else POLL
+            return 0 if self.work_once() else POLL
         except OperationalError as error:
             log.error("database out of reach", reason=type(error.orig).__name__)
             return AFTER_TROUBLE
-        except Exception:
-            log.exception("worker pass failed")
+        except Exception as error:
+            log.error("worker pass failed", reason=type(error).__name__, where=logs.where(error))
             return AFTER_TROUBLE
 
+    def _settle(self, claimed: Claimed, result: Result, *, now: datetime) -> None:
+        """Write down an answer, or keep at it: a database that is busy or restarts costs time.
+
+        What can't be written in the end is in doubt when its lease lapses. None keeps the others.
+        """
+        for wait in SETTLE_WAITS:
+            try:
+                outbox.settle(claimed, result, now=now)
+                db.session.commit()
+                return
+            except OperationalError as error:
+                db.session.rollback()
+                log.error("answer not written yet", reason=type(error.orig).__name__)
+                time.sleep(wait)  # also while stopping: the answer is known, and must be kept
+            except Exception as error:
+                db.session.rollback()
+                log.error("answer can't be written", where=logs.where(error))
+                break
+        log.error("answer lost", delivery=claimed.delivery.id, answer=result.answer)
+
     def _send(self, claimed: Claimed) -> Result:
+        """In a thread of the pool, with an app context of its own."""
+        with self._context():
+            return self._call(claimed)
+
+    def _call(self, claimed: Claimed) -> Result:
         """One call, whose end is always told: a message that can't be written never left."""
         sender = self._senders.get(claimed.delivery.channel)
         if sender is None:

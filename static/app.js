@@ -15,6 +15,7 @@
 
   // The dialog: opened by what htmx puts into it, emptied when it closes, focus given back to the one who opened it.
   let opener = null;
+  let title = document.title;
 
   function open(form) {
     const heading = dialog.querySelector("h2");
@@ -44,6 +45,7 @@
   });
   dialog.addEventListener("close", () => {
     dialog.replaceChildren();
+    if (opener) document.title = title;
     if (opener && opener.isConnected) opener.focus();
     opener = null;
   });
@@ -52,8 +54,11 @@
   on("htmx:afterSettle", (event) => {
     const { target, elt } = event.detail;
     if (target === dialog) return open(event.detail.requestConfig.elt || elt);
+    title = document.title;
     const fresh = document.getElementById(target.id);
     if (!fresh) return;
+    const summary = document.getElementById("errors");
+    if (fresh.id === "rows" && summary) summary.remove(); // it may speak of rows that are gone
     const isLeaving = fresh.id === "content" && dialog.open;
     if (isLeaving) {
       opener = null;
@@ -123,14 +128,24 @@
     problem = tell(heading, text, () => repeat(config));
   }
 
+  // Where nothing is ever sent, nobody need look whether it was.
+  const isSafe = (config) => config.verb === "get" || "safe" in config.elt.dataset;
+
+  // A choice that did not come about is no choice.
+  function unchoose(config) {
+    if (!config.elt.matches("select")) return;
+    config.elt.querySelectorAll("option").forEach((option) => { option.selected = option.defaultSelected; });
+  }
+
   function lost(event, text) {
     const config = event.detail.requestConfig;
+    unchoose(config);
     if (!navigator.onLine) return loseConnection(config.elt.dataset.offline);
     if (config.verb === "get" && !retried.has(config.elt)) {
       retried.add(config.elt);
       return setTimeout(() => repeat(config), 1000);
     }
-    fail(event.detail, words.heading, config.verb === "get" ? text : words.post);
+    fail(event.detail, words.heading, isSafe(config) ? text : words.post);
   }
 
   on("htmx:beforeRequest", (event) => {
@@ -177,8 +192,9 @@
     const { xhr, requestConfig } = event.detail;
     const page = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-problem]");
     const text = (selector) => page && page.querySelector(selector) ? page.querySelector(selector).textContent : "";
-    const fallback = requestConfig.verb === "get" ? words.get : words.post;
-    const whole = [text("p") || fallback, text(".hint")].join(" ").trim();
+    const said = xhr.status >= 500 && isSafe(requestConfig) ? words.get : text("p");
+    const whole = [said || words.post, text(".hint")].join(" ").trim();
+    unchoose(requestConfig);
     if (xhr.status >= 500) return fail(event.detail, text("h1") || words.heading, whole);
     forget();
     problem = tell(text("h1") || words.heading, whole);
@@ -235,6 +251,9 @@
     field.type = isShown ? "text" : "password";
     button.setAttribute("aria-pressed", String(isShown));
   }
+
+  const summary = document.getElementById("errors");
+  if (summary) summary.focus();
 
   on("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

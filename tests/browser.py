@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +57,13 @@ class Site:
         self.server.application = self.app
         self.worker = composition.worker_of(self.app)
         self._threads = [
-            threading.Thread(target=self.server.run),
+            threading.Thread(target=self._serve),
             threading.Thread(target=self.worker.run),
         ]
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # its sockets are closed under it, to stop it
+            self.server.run()
 
     def __enter__(self) -> "Site":
         for thread in self._threads:

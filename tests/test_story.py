@@ -68,6 +68,14 @@ def test_the_whole_story(ana: Person, browser: Browser, site: Site) -> None:
     link = str(page.frame_locator("iframe").get_by_role("link").first.get_attribute("href"))
     assert re.fullmatch(rf"{re.escape(site.url)}/j/[\w-]{{43}}", link)
 
+    if ana.javascript:  # the link really opens, in a page of its own
+        with ana.context.expect_page() as opened:
+            page.frame_locator("iframe").get_by_role("link").first.click()
+        expect(opened.value.get_by_role("heading", level=1)).to_have_text(
+            "You are signed in as staff"
+        )
+        opened.value.close()
+
     patient = Person(browser, site, javascript=ana.javascript, width=360)
     join(patient.page, link)
     patient.context.close()

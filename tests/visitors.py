@@ -126,6 +126,11 @@ def _button(form: Tag, words: str) -> Tag:
 def _type(form: Tag, name: str, value: str | None) -> None:
     """What is typed stays in the page, as in a browser, where a fragment does not replace it."""
     for field in form.select(f"[name='{name}']"):
+        if field.get("type") == "checkbox":
+            field.attrs.pop("checked", None)
+            if value:
+                field["checked"] = ""
+            continue
         if field.name != "select":
             field["value"] = value or ""
             continue

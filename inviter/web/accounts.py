@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import PasswordField, StringField
 from wtforms.validators import DataRequired
 
-from inviter import outbox, team
+from inviter import joining, outbox, team
 from inviter.db import db
 from inviter.models import Kind, User
 from inviter.web import auth, forms
@@ -135,7 +135,10 @@ def reset_password(token: str) -> BaseResponse:
 @bp.get("/account")
 def account() -> Response:
     back_url = url_for("home.home") if team.is_staff(g.user) else ""
-    return respond("auth/account.html", "content", user=g.user, back_url=back_url)
+    patients = joining.patients_of(g.user)
+    return respond(
+        "auth/account.html", "content", user=g.user, patients=patients, back_url=back_url
+    )
 
 
 @bp.route("/account/password", methods=["GET", "POST"])

@@ -126,6 +126,8 @@ def show_nobody() -> None:
 def ask_to_sign_in() -> Response:
     """Sends the whole browser to sign in, and from there back to the page it was on."""
     asks_for_page = request.method in ("GET", "HEAD") and not wants_fragment()
+    if not asks_for_page and "_flashes" not in session:
+        flash(_("You were signed out, and nothing was sent. Sign in to go on."), "notice")
     page = request.url if asks_for_page else request.headers.get("HX-Current-URL", request.referrer)
     path = re.sub(r"^\w+://[^/]*", "", page or "").partition("#")[0]
     return leave_to(url_for("auth.sign_in", next=local_path(path)))

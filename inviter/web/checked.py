@@ -45,11 +45,12 @@ class CheckPage:
     to_invite: Sequence[Person]
     already_invited: Sequence[Person]
     already_patients: Sequence[Person]
+    entered_twice: Sequence[Person]
     message: str
 
     @property
     def can_confirm(self) -> bool:
-        others = (*self.already_invited, *self.already_patients)
+        others = (*self.already_invited, *self.already_patients, *self.entered_twice)
         return bool(self.to_invite) or any(each.tick for each in others)
 
 
@@ -98,8 +99,7 @@ def check_page(
         person = one.recipient
         note = _note_to_invite(one, row.hint, sms=sms)
         if one.repeats is not None:
-            note = _(
-                "Entered twice: the same as patient %(number)s", number=rows[one.repeats].number
+            note = _("The same as patient %(number)s", number=rows[one.repeats].number
             )
         elif one.fate != Fate.INVITED:
             note = _known(one.patient or one.invitation, clinic, at)
@@ -109,8 +109,9 @@ def check_page(
     return CheckPage(
         provider=provider.name,
         to_invite=groups[Fate.INVITED],
-        already_invited=groups[Fate.ALREADY_INVITED] + groups[Fate.REPEATED],
+        already_invited=groups[Fate.ALREADY_INVITED],
         already_patients=groups[Fate.ALREADY_PATIENT],
+        entered_twice=groups[Fate.REPEATED],
         message=message,
     )
 

@@ -37,12 +37,12 @@ def _refused(error: HTTPException) -> Response:
         case 404:
             heading, text = (
                 _("Page not found"),
-                _("Check the address, or start again from the menu."),
+                _("Check the address, or begin at the start page."),
             )
         case 413:
             heading, text = _("That is too much at once"), _("Nothing was sent. Send less at once.")
         case 405:
-            heading, text = _("Page not found"), _("Start again from the menu.")
+            heading, text = _("Page not found"), _("Begin at the start page.")
         case _:
             heading, text = _("That did not work"), _("Nothing was sent. Go back and try again.")
     page = _page(heading, text, error.code or 400)

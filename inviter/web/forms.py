@@ -62,17 +62,20 @@ class RowForm(Form):
     number = 1
     regions: Sequence[str] = ("CA",)
     hint = ""
-    offers_one_name = False
+    lacks_last_name = False
 
     @property
     def is_blank(self) -> bool:
         fields = (self.first_name, self.last_name, self.email, self.mobile)
         return not any((field.data or "").strip() for field in fields)
 
+    @property
+    def offers_one_name(self) -> bool:
+        return self.lacks_last_name or bool(self.one_name.data)
+
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)
-        self.offers_one_name = bool(self.one_name.data)
-        one_name = self.offers_one_name and not (self.last_name.data or "").strip()
+        one_name = self.one_name.data and not (self.last_name.data or "").strip()
         first = read(self.first_name, contacts.first_name)
         last = "" if one_name else self._last_name()
         email = read(self.email, contacts.email)
@@ -87,7 +90,7 @@ class RowForm(Form):
 
     def forgive(self) -> None:
         """A blank row among others is no mistake."""
-        self.offers_one_name = False
+        self.lacks_last_name = False
         for field in self:
             field.errors = []
 
@@ -96,7 +99,7 @@ class RowForm(Form):
             return contacts.last_name(self.last_name.data or "")
         except Problem as refused:
             self.last_name.errors = [formats.problem(refused)]
-            self.offers_one_name = refused.code == "last-name-missing"
+            self.lacks_last_name = refused.code == "last-name-missing"
             return None
 
 
@@ -297,6 +300,8 @@ class AcceptForm(FlaskForm):
             self.address.errors = [_("Enter your email or mobile number")]
         elif "@" in typed:
             self.email = read(self.address, contacts.email)
+        elif not any(letter.isdecimal() for letter in typed):
+            self.address.errors = [_("Enter an email address with an @, or a mobile number")]
         elif phone := read(self.address, lambda text: contacts.phone(text, self.regions)):
             self.phone = phone.e164
             if not (self.sms and phone.can_text):

@@ -200,11 +200,12 @@ def _accept_page(invitation: Invitation, proof: Proof, form: AcceptForm) -> Resp
 
 def _closed_page(invitation: Invitation) -> Response:
     """For a genuine link: what happened to the invitation, and what to do."""
-    clinic = invitation.clinic
+    clinic, link = invitation.clinic, None
     match joining.closed_by(invitation, now=g.now):
         case Status.ACCEPTED:
             heading = _("This invitation has been used")
             text = _("If it was you who joined, sign in. If not, call the clinic.")
+            link = _("Sign in"), url_for("auth.sign_in")
         case Status.EXPIRED:
             heading = _("This invitation has expired")
             text = _(
@@ -215,7 +216,13 @@ def _closed_page(invitation: Invitation) -> Response:
             heading = _("This invitation was taken back by the clinic")
             text = _("Call the clinic if you think that this is a mistake.")
     return respond(
-        "joining/closed.html", "content", heading=heading, text=text, clinic=clinic, status=410
+        "joining/closed.html",
+        "content",
+        heading=heading,
+        text=text,
+        clinic=clinic,
+        link=link,
+        status=410,
     )
 
 
@@ -229,6 +236,7 @@ def _unknown_link() -> Response:
             " work, use the Invite Code in the message, or ask the clinic for a new invitation."
         ),
         clinic=None,
+        link=(_("Enter an Invite Code"), url_for("joining.find")),
         status=404,
     )
 

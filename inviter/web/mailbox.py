@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, g, make_response, url_for
+from flask import Blueprint, Response, abort, g, make_response, request, url_for
 from sqlalchemy import select
 
 from inviter import team
 from inviter.db import db
 from inviter.models import Channel, Clinic, MailboxMessage
-from inviter.web import formats
+from inviter.web import formats, home
 from inviter.web.fragments import respond
 
 bp = Blueprint("mailbox", __name__, url_prefix="/mailbox")
@@ -16,7 +16,7 @@ bp = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 SHOWN = 100
 LETTER_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+    "sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 """Letters carry their style within them, as mail programs want it, and can do nothing else."""
 
@@ -34,27 +34,31 @@ class Mail:
 
 @bp.before_request
 def enter() -> None:
-    """For any staff; times are by the clock of their first clinic."""
-    clinics = team.clinics_of(g.user)
-    g.mailbox_clinic = clinics[0] if clinics else abort(404)
+    """For any staff; the links at the left and the clock are those of the clinic they were at."""
+    clinics = {each.slug: each for each in team.clinics_of(g.user)}
+    if not clinics:
+        abort(404)
+    last = request.cookies.get(home.LAST_CLINIC, "")
+    g.clinic = clinics.get(last) or next(iter(clinics.values()))
 
 
 @bp.get("")
 def mailbox() -> Response:
     newest = select(MailboxMessage).order_by(MailboxMessage.id.desc()).limit(SHOWN)
-    messages = [_mail(each, g.mailbox_clinic) for each in db.session.scalars(newest)]
+    messages = [_mail(each, g.clinic) for each in db.session.scalars(newest)]
     return respond("mailbox/mailbox.html", "content", messages=messages)
 
 
 @bp.get("/<id:message_id>")
 def message(message_id: int) -> Response:
-    found = _mail(_message_or_404(message_id), g.mailbox_clinic)
+    found = _mail(_message_or_404(message_id), g.clinic)
     return respond("mailbox/message.html", "content", message=found)
 
 
 @bp.get("/<id:message_id>/letter")
 def letter(message_id: int) -> Response:
-    response = make_response(_message_or_404(message_id).html)
+    html = _message_or_404(message_id).html.replace("<head>", '<head><base target="_blank">', 1)
+    response = make_response(html)
     response.headers["Content-Security-Policy"] = LETTER_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response
@@ -67,7 +71,7 @@ def _message_or_404(message_id: int) -> MailboxMessage:
 def _mail(message: MailboxMessage, clinic: Clinic) -> Mail:
     is_email = message.channel == Channel.EMAIL
     return Mail(
-        to=message.sent_to,
+        to=message.sent_to if is_email else formats.phone(message.sent_to),
         channel=formats.channel(message.channel),
         subject=message.subject or _first_words(message.text),
         at=formats.moment(message.sent_at, clinic),

@@ -56,6 +56,7 @@ def _around() -> dict[str, Any]:
 
 def _find() -> dict[str, Any]:
     user, clinic, member = g.get("user"), g.get("clinic"), g.get("membership")
+    # The same is said once, though an answer was lost and the form sent again.
     said: list[tuple[str, str]] = get_flashed_messages(with_categories=True)  # type: ignore[assignment]
     return {
         "language": formats.language(),
@@ -63,7 +64,7 @@ def _find() -> dict[str, Any]:
         "clinic": clinic,
         "clinics": _choices(user, clinic) if user and clinic else [],
         "navigation": _places(clinic) if clinic else [],
-        "banners": [Banner(kind, text) for kind, text in said if kind != "live"],
+        "banners": [Banner(kind, text) for kind, text in dict.fromkeys(said) if kind != "live"],
         "live": " ".join(text for kind, text in said if kind == "live"),
     }
 
@@ -85,13 +86,16 @@ def _role(member: Membership) -> str:
 
 def _places(clinic: Clinic) -> list[Place]:
     pages = [("invite.page", _("Invite Patients")), ("listing.patients", _("Patients"))]
-    here = "listing.patients" if request.endpoint == "listing.patients" else "invite.page"
+    sections = {"listing.patients": "listing.patients", "mailbox": "mailbox.mailbox"}
+    blueprint = (request.endpoint or "").partition(".")[0]
+    here = sections.get(request.endpoint or "") or sections.get(blueprint, "invite.page")
     places = [
         Place(label, url_for(endpoint, slug=clinic.slug), endpoint == here)
         for endpoint, label in pages
     ]
     if "mailbox" in current_app.blueprints:
-        places.append(Place(_("Mailbox (demo)"), url_for("mailbox.mailbox"), False))
+        is_here = here == "mailbox.mailbox"
+        places.append(Place(_("Mailbox (demo)"), url_for("mailbox.mailbox"), is_here))
     return places
 
 

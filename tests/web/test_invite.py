@@ -249,9 +249,81 @@ def test_who_was_invited_between_check_and_confirm_is_told_of(
 def test_the_same_person_twice_in_the_form_is_invited_once(clerk: Clerk, app: Flask) -> None:
     clerk.press("+ Invite Another Patient", **ADA)
     visitor = clerk.check(**row(1, first_name="ADA", last_name="Fixture"))
-    assert "Entered twice: the same as patient 1" in visitor.text
+    assert "Entered twice: will be invited once (1)" in visitor.text
     visitor.submit("Confirm and Invite", form=CHECK)
     assert count(app) == 1
+
+
+def test_a_namesake_can_be_told_apart_at_the_check(
+    clerk: Clerk, app: Flask, cast: Cast, keys: Keys
+) -> None:
+    with app.app_context():
+        who = recipient("Ada Fixture")
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+    visitor = clerk.check(**ADA)
+    assert "Already invited: no second invitation will be sent (1)" in visitor.text
+    assert "This is a different person" in visitor.text
+    visitor.submit("Confirm and Invite", form=CHECK, **row(0, is_different="y"))
+    assert "1 invite sent successfully." in visitor.text
+    assert count(app) == 2
+
+
+def test_namesakes_without_contact_are_told_apart_by_the_tick_alone(
+    clerk: Clerk, app: Flask, cast: Cast, keys: Keys
+) -> None:
+    with app.app_context():
+        who = recipient("Ada Fixture")
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+    visitor = clerk.check(**row(0, first_name="Ada", last_name="Fixture"))
+    visitor.submit("Confirm and Invite", form=CHECK)
+    assert "1 patient was not invited a second time: see below." in visitor.text
+    assert count(app) == 1
+    clerk = Clerk(visitor, cast)
+    clerk.check(**row(0, first_name="Ada", last_name="Fixture"))
+    visitor.submit("Confirm and Invite", form=CHECK, **row(0, is_different="y"))
+    with app.app_context():
+        assert sorted(db.session.scalars(select(Invitation.twin))) == [0, 1]
+
+
+def test_who_has_the_same_contact_is_never_another_person(
+    clerk: Clerk, app: Flask, cast: Cast, keys: Keys
+) -> None:
+    with app.app_context():
+        who = recipient("Ada Fixture", email="ada@example.org")
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+    visitor = clerk.check(**ADA)
+    assert "This is a different person" not in visitor.text
+    clerk.visitor.open("/c/northside/invite")
+    clerk.provider = {"provider": str(cast.osei.id)}
+    clerk.check(**ADA, **row(0, is_different="y"))
+    assert "Confirm and Invite" not in visitor.text
+
+
+def test_the_tick_of_one_name_survives_another_row(clerk: Clerk) -> None:
+    visitor = clerk.check(**row(0, first_name="Sukarno", last_name=""))
+    clerk.press("+ Invite Another Patient", **row(0, one_name="y"))
+    tick = visitor.page.select_one("[name=rows-0-one_name]")
+    assert tick is not None
+    assert tick.has_attr("checked")
+
+
+def test_confirming_without_a_key_of_ours_is_checked_once_more(clerk: Clerk, app: Flask) -> None:
+    visitor = clerk.check(**ADA)
+    visitor.submit("Confirm and Invite", form=CHECK, key="x")
+    assert visitor.status == 409
+    assert count(app) == 0
+    visitor.submit("Confirm and Invite", form=CHECK)
+    assert count(app) == 1
+
+
+def test_patients_of_one_form_stand_in_the_list_as_they_were_typed(
+    clerk: Clerk, app: Flask
+) -> None:
+    clerk.press("+ Invite Another Patient", **row(0, first_name="Zoe", last_name="Last"))
+    clerk.check(**row(1, first_name="Ann", last_name="First"))
+    clerk.visitor.submit("Confirm and Invite", form=CHECK)
+    clerk.visitor.open("/c/northside/invite")
+    assert clerk.visitor.words("table.invited tbody th") == ["Zoe Last", "Ann First"]
 
 
 def test_a_likely_typo_is_pointed_out_and_never_changed(clerk: Clerk, app: Flask) -> None:

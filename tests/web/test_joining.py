@@ -238,6 +238,30 @@ def test_staff_who_are_signed_in_are_never_attached(
     assert count(app, Patient) == 0
 
 
+def test_two_tabs_of_one_browser_do_not_cross(
+    app: Flask, visitor: Visitor, cast: Cast, keys: Keys, link: str
+) -> None:
+    with app.app_context():
+        ben = recipient("Ben Fixture")
+        other = invite(cast.northside, ben, provider=cast.osei, by=cast.ana, keys=keys)
+    visitor.open(link)
+    visitor.client.get(f"/j/{keys.link_token(other.link_id, 1)}", follow_redirects=True)
+    visitor.submit("Accept Invitation", **NEW, **NAME)
+    assert visitor.path == "/join/northside"
+    assert "Another invitation was opened in this browser since." in visitor.text
+    assert count(app, Patient) == 0
+
+
+def test_who_holds_a_used_link_is_not_told_that_they_joined(
+    app: Flask, visitor: Visitor, link: str
+) -> None:
+    Visitor(app.test_client()).open(link).submit("Accept Invitation", **NEW, **NAME)
+    visitor.open(link)
+    assert visitor.words("h1") == ["This invitation has been used"]
+    visitor.open("/join/northside/joined")
+    assert visitor.path == "/join/northside"
+
+
 def test_an_address_of_staff_does_not_join_as_a_patient(
     app: Flask, visitor: Visitor, link: str
 ) -> None:
@@ -311,7 +335,8 @@ def test_pressing_accept_again_leads_to_the_same_end(
     app: Flask, visitor: Visitor, link: str
 ) -> None:
     visitor.open(link)
-    data = {**NEW, **NAME, "csrf_token": visitor.csrf_token}
+    page = {"csrf_token": visitor.csrf_token, "invitation": visitor.value("invitation")}
+    data = {**NEW, **NAME, **page}
     visitor.submit("Accept Invitation", **NEW, **NAME)
     late = visitor.client.post("/join/northside/accept", data=data)
     assert late.status_code in (303, 400)  # 400: the page is older than the sign-in
