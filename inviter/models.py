@@ -55,6 +55,15 @@ class How(StrEnum):
     CODE = "code"
 
 
+LIVE = "removed_at IS NULL AND erased_at IS NULL"
+
+
+def _index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
+    """Over some of the rows, on both databases."""
+    rows = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
+
+
 class Clinic(Base):
     __tablename__ = "clinic"
 
@@ -171,45 +180,37 @@ class Invitation(Base):
             ["clinic_id", "provider_id"], ["membership.clinic_id", "membership.user_id"]
         ),
         # The same patient is never invited twice, not even by two people at the same moment.
-        Index(
+        _index(
             "uq_invitation_email",
             "clinic_id",
             "name_key",
             "email",
             unique=True,
-            sqlite_where=text("removed_at IS NULL AND erased_at IS NULL AND email IS NOT NULL"),
-            postgresql_where=text("removed_at IS NULL AND erased_at IS NULL AND email IS NOT NULL"),
+            where=f"{LIVE} AND email IS NOT NULL",
         ),
-        Index(
+        _index(
             "uq_invitation_phone",
             "clinic_id",
             "name_key",
             "phone",
             unique=True,
-            sqlite_where=text("removed_at IS NULL AND erased_at IS NULL AND phone IS NOT NULL"),
-            postgresql_where=text("removed_at IS NULL AND erased_at IS NULL AND phone IS NOT NULL"),
+            where=f"{LIVE} AND phone IS NOT NULL",
         ),
-        Index(
+        _index(
             "uq_invitation_twin",
             "clinic_id",
             "name_key",
             "twin",
             unique=True,
-            sqlite_where=text(
-                "removed_at IS NULL AND erased_at IS NULL AND email IS NULL AND phone IS NULL"
-            ),
-            postgresql_where=text(
-                "removed_at IS NULL AND erased_at IS NULL AND email IS NULL AND phone IS NULL"
-            ),
+            where=f"{LIVE} AND email IS NULL AND phone IS NULL",
         ),
         Index("uq_invitation_code", "clinic_id", "code_mac", unique=True),
-        Index(
+        _index(
             "ix_invitation_list",
             "clinic_id",
             text("invited_at DESC"),
             text("id DESC"),
-            sqlite_where=text("removed_at IS NULL"),
-            postgresql_where=text("removed_at IS NULL"),
+            where="removed_at IS NULL",
         ),
     )
 
@@ -281,18 +282,8 @@ class Delivery(Base):
             "generation",
             unique=True,
         ),
-        Index(
-            "ix_delivery_turn",
-            "turn",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
-        ),
-        Index(
-            "ix_delivery_lease",
-            "leased_until",
-            sqlite_where=text("state = 'sending'"),
-            postgresql_where=text("state = 'sending'"),
-        ),
+        _index("ix_delivery_turn", "turn", where="state = 'queued'"),
+        _index("ix_delivery_lease", "leased_until", where="state = 'sending'"),
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from inviter import clock, contacts, demo, invitations
 from inviter.db import db
-from inviter.invitations import Recipient
+from inviter.duplicates import Recipient
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.web import auth

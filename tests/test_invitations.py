@@ -9,9 +9,10 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from inviter import invitations
+from inviter import duplicates, invitations
 from inviter.db import db
-from inviter.invitations import Fate, KeyUsed, OutOfCodes, Recipient
+from inviter.duplicates import Fate, Recipient
+from inviter.invitations import KeyUsed, OutOfCodes
 from inviter.keys import Keys
 from inviter.models import Activity, Confirmation, Delivery, Invitation, Membership
 from inviter.status import Sending
@@ -24,7 +25,7 @@ KEY = "a-key-of-22-characters"
 
 
 def fate(cast: Cast, who: Recipient) -> Fate:
-    return invitations.check(cast.northside, [who])[0].fate
+    return duplicates.check(cast.northside, [who])[0].fate
 
 
 def confirm(
@@ -134,7 +135,7 @@ def test_families_and_namesakes_are_other_patients(
 
 def test_a_shared_contact_is_pointed_out(cast: Cast, keys: Keys, now: datetime) -> None:
     confirm(cast, keys, now, recipient("Ada Fixture", email="ada@example.org"))
-    checked = invitations.check(cast.northside, [recipient("Ben Fixture", email="ada@example.org")])
+    checked = duplicates.check(cast.northside, [recipient("Ben Fixture", email="ada@example.org")])
     assert checked[0].same_contact == ("Ada Fixture",)
 
 

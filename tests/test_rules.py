@@ -20,7 +20,7 @@ from tests.visitors import Visitor
 
 PURE = ("clock", "codes", "contacts", "keys", "status")
 STORAGE = ("db", "models")
-USE_CASES = ("activity", "invitations", "joining", "listing", "outbox", "team")
+USE_CASES = ("activity", "duplicates", "invitations", "joining", "listing", "outbox", "team")
 EDGES = ("cli", "config", "demo", "logs", "messages", "senders", "web", "worker")
 LAYERS = {
     name: level for level, names in enumerate((PURE, STORAGE, USE_CASES, EDGES)) for name in names

@@ -13,6 +13,7 @@ from inviter import clock
 from inviter.config import Config
 from inviter.db import db, read_only
 from inviter.web import (
+    accounts,
     assets,
     auth,
     errors,
@@ -73,7 +74,7 @@ def init(app: Flask) -> None:
     navigation.init(app)
     errors.init(app)
     auth.init(app)
-    for module in (home, invite, listing, joining, health):
+    for module in (accounts, home, invite, listing, joining, health):
         app.register_blueprint(module.bp)
     if settings.demo:
         app.register_blueprint(mailbox.bp)

@@ -93,8 +93,6 @@ class Sessions(SecureCookieSessionInterface):
 
 def init(app: Flask) -> None:
     """After CSRFProtect. What argon2 costs comes from the settings, so that tests can be quick."""
-    from inviter.web import accounts  # which needs this module
-
     settings: Config = app.extensions["settings"]
     app.config.update({f"SECURITY_{name}": value for name, value in SETTINGS.items()})
     app.config["SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS"] = {
@@ -109,7 +107,6 @@ def init(app: Flask) -> None:
     security.init_app(app, Accounts(User, None), register_blueprint=False)
     security.login_manager.user_loader(_load)
     security.login_manager.request_loader(lambda _request: None)  # a token signs nobody in
-    app.register_blueprint(accounts.bp)
 
 
 def current_user() -> User | None:

@@ -9,7 +9,7 @@ from flask import url_for
 from flask_babel import gettext as _
 
 from inviter import invitations, listing, status
-from inviter.invitations import Checked, Fate
+from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
 from inviter.models import Clinic, Confirmation, Invitation, Patient, User
@@ -99,8 +99,7 @@ def check_page(
         person = one.recipient
         note = _note_to_invite(one, row.hint, sms=sms)
         if one.repeats is not None:
-            note = _("The same as patient %(number)s", number=rows[one.repeats].number
-            )
+            note = _("The same as patient %(number)s", number=rows[one.repeats].number)
         elif one.fate != Fate.INVITED:
             note = _known(one.patient or one.invitation, clinic, at)
         typed = person.phone.typed if person.phone else None

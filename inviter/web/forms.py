@@ -17,17 +17,16 @@ from wtforms import (
     FormField,
     HiddenField,
     IntegerField,
-    PasswordField,
     SelectField,
     StringField,
 )
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import HiddenInput
 
-from inviter import codes, contacts, joining
+from inviter import contacts
 from inviter.contacts import Problem
-from inviter.invitations import Recipient
-from inviter.models import Invitation, User
+from inviter.duplicates import Recipient
+from inviter.models import User
 from inviter.web import formats
 
 MOST_ROWS = 50
@@ -226,101 +225,6 @@ def removed_row(form: InviteForm, place: int) -> RemovedForm:
 
 def posted_removed_row(posted: MultiDict[str, str]) -> RemovedForm:
     return RemovedForm(formdata=posted, prefix=REMOVED)
-
-
-class CodeForm(FlaskForm):
-    """Enter an Invite Code."""
-
-    first_name = StringField(_l("First Name"), [Required()])
-    last_name = StringField(_l("Last Name"))
-    code = StringField(_l("Invite Code"), [Required()])
-
-    digits = ""
-
-    def validate(self, extra_validators: Any = None) -> bool:
-        super().validate(extra_validators)
-        if not (self.first_name.data or "").strip():
-            self.first_name.errors = [_("Enter your first name")]
-        self.digits = codes.normalise(self.code.data or "") or ""
-        if not self.digits:
-            self.code.errors = [_("Enter the 6 digits of your code, such as 482 913")]
-        return not self.errors
-
-    def refuse(self) -> None:
-        """The one answer to everything that did not match."""
-        self.code.errors = [
-            _(
-                "We could not find an open invitation with this name and code. Check the 6 digits,"
-                " and type your name as the clinic knows it. If it still does not work, ask the"
-                " clinic for a new invitation."
-            )
-        ]
-
-
-class FindForm(FlaskForm):
-    class Meta:
-        csrf = False  # a search, by GET
-
-    clinic = StringField(_l("Clinic name or short name"))
-
-
-class AcceptForm(FlaskForm):
-    """Who I am, and an account if I have none. What need not be asked is deleted from it."""
-
-    address = StringField(_l("Email or mobile number"), [Required()])
-    password = PasswordField(_l("Password"), [Required()])
-    first_name = StringField(_l("First Name"), [Required()])
-    last_name = StringField(_l("Last Name"), [Required()])
-    agree = BooleanField(
-        _l("I agree that the clinic sees that I have joined and how to reach me"), [Required()]
-    )
-
-    invitation: Invitation
-    regions: Sequence[str]
-    sms: bool
-    email: str | None = None
-    phone: str | None = None
-
-    def validate(self, extra_validators: Any = None) -> bool:
-        super().validate(extra_validators)
-        if self.address is not None:
-            self._read_address()
-            if not self.password.data:
-                self.password.errors = [_("Enter a password")]
-            if not self.agree.data:
-                self.agree.errors = [_("Tick the box to join")]
-        if self.first_name is not None:
-            self._check_name()
-        return not self.errors
-
-    def _read_address(self) -> None:
-        """Either is an account's address; a number only where it can get our texts."""
-        typed = (self.address.data or "").strip()
-        if not typed:
-            self.address.errors = [_("Enter your email or mobile number")]
-        elif "@" in typed:
-            self.email = read(self.address, contacts.email)
-        elif not any(letter.isdecimal() for letter in typed):
-            self.address.errors = [_("Enter an email address with an @, or a mobile number")]
-        elif phone := read(self.address, lambda text: contacts.phone(text, self.regions)):
-            self.phone = phone.e164
-            if not (self.sms and phone.can_text):
-                self.address.errors = [_("We cannot send texts to this number. Use an email.")]
-
-    def _check_name(self) -> None:
-        first = (self.first_name.data or "").strip()
-        last = (self.last_name.data or "").strip() if self.last_name is not None else ""
-        if not first:
-            self.first_name.errors = [_("Enter your first name")]
-        if self.last_name is not None and not last:
-            self.last_name.errors = [_("Enter your last name")]
-        if not self.errors and not joining.has_name(self.invitation, first, last):
-            self.first_name.errors = [
-                _(
-                    "This is not the name on the invitation. Type your first and last name as the"
-                    " clinic knows them, or call the clinic."
-                )
-            ]
 
 
 def errors_of(form: Form) -> list[Error]:

@@ -8,9 +8,10 @@ from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import invitations, team
+from inviter import duplicates, invitations, team
 from inviter.db import db
-from inviter.invitations import Checked, Fate, KeyUsed
+from inviter.duplicates import Checked, Fate
+from inviter.invitations import KeyUsed
 from inviter.models import Confirmation
 from inviter.web import checked, forms, guards, home
 from inviter.web.checked import Moment
@@ -163,7 +164,7 @@ def _with_row_restored(form: InviteForm) -> InviteForm:
 
 
 def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Response:
-    found = invitations.check(g.clinic, form.recipients)
+    found = duplicates.check(g.clinic, form.recipients)
     if not form.has_key or _is_spent(form, found):
         form.key.data = forms.new_key()
     page = checked.check_page(

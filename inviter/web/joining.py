@@ -17,8 +17,8 @@ from inviter.joining import Closed
 from inviter.models import How, Invitation, User
 from inviter.status import Status
 from inviter.web import auth, formats, forms, guards
-from inviter.web.forms import AcceptForm, CodeForm, FindForm
 from inviter.web.fragments import respond
+from inviter.web.joining_forms import AcceptForm, CodeForm, FindForm
 
 bp = Blueprint("joining", __name__)
 
