@@ -80,7 +80,7 @@ def test_the_first_command_fills_the_demo_and_the_second_start_keeps_it(tmp_path
         connection.execute(text("UPDATE clinic SET name = 'Renamed' WHERE slug = 'northside'"))
     with started(tmp_path, free_port()):
         pass
-    assert "Everything is as you left it." in (tmp_path / "printed").read_text()
+    assert "Everything is as you left it;" in (tmp_path / "printed").read_text()
     with engine.begin() as connection:
         names = connection.scalars(text("SELECT name FROM clinic WHERE slug = 'northside'")).all()
         assert names == ["Renamed"]

@@ -94,6 +94,7 @@ def test_inviting_and_its_states(ana: Person) -> None:
     expect(page.get_by_text("Row 2 removed.")).to_be_visible()
     check(ana, "invite-removed-row")
     page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#rows-1-last_name")).to_have_value("Placeholder-Montgomery")
     page.get_by_role("button", name="+ Invite Another Patient").click()
     fill_row(page, 2, first_name="New", last_name="Person", email="ada.fixture@example.org")
     page.locator("#invite-button").click()
@@ -102,8 +103,9 @@ def test_inviting_and_its_states(ana: Person) -> None:
     page.get_by_role("button", name="Confirm and Invite").click()
     expect(page.get_by_role("heading", name="Invitations Sent")).to_be_visible()
     check(ana, "sent")
+    expect(page.locator("#sent .detail")).to_have_text("Sent")  # the page looks by itself
     page.goto("/mailbox")
-    expect(page.get_by_role("main").get_by_role("link")).to_have_count(1, timeout=1)
+    expect(page.get_by_role("main").get_by_role("link")).to_have_count(1)
     check(ana, "mailbox")
     page.get_by_role("main").get_by_role("link").click()
     check(ana, "message")
