@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -48,28 +49,13 @@ def invite(
     confirmation = _begin(clinic, key, content, by, now)
     if confirmation is None:
         return _earlier(clinic, key, content)
-
-    def invite_one(place: int) -> Checked:
-        recipient = recipients[place]
-        for _ in range(MOST_DRAWS):
-            invitation = _insert(clinic, ids[place], recipient, provider, by, keys, new_code(), now)
-            if invitation:
-                outbox.put(invitation, channels(recipient, sms=sms), place=place, now=now)
-                activity.record(
-                    Action.INVITED, clinic_id=clinic.id, invitation_id=invitation.id, by=by, now=now
-                )
-                return Checked(recipient, Fate.INVITED, invitation)
-            met = check(clinic, [recipient])[0]
-            if met.fate != Fate.INVITED:
-                return met
-        raise OutOfCodes(clinic.slug)
-
+    press = _Press(clinic, provider, by, keys, sms, now, new_code)
     # The newest stands first in the list: so that those of one form stand as they were typed.
     ids = sorted((new_id() for _ in recipients), reverse=True)
     checked = check(clinic, recipients)
     for place in _in_order_of_keys(recipients):
         if checked[place].fate == Fate.INVITED:
-            checked[place] = invite_one(place)
+            checked[place] = _invite_one(press, recipients[place], ids[place], place)
     confirmation.outcome = [[each.fate, _id_of(each, checked)] for each in checked]
     db.session.flush()
     return confirmation
@@ -137,21 +123,46 @@ def _in_order_of_keys(recipients: Sequence[Recipient]) -> list[int]:
     return sorted(range(len(recipients)), key=key)
 
 
-def _insert(
-    clinic: Clinic,
-    invitation_id: int,
-    recipient: Recipient,
-    provider: User,
-    by: User,
-    keys: Keys,
-    code: str,
-    now: datetime,
-) -> Invitation | None:
+@dataclass(frozen=True, slots=True)
+class _Press:
+    """What all invitations of one press of Confirm have in common."""
+
+    clinic: Clinic
+    provider: User
+    by: User
+    keys: Keys
+    sms: bool
+    now: datetime
+    new_code: Callable[[], str]
+
+
+def _invite_one(press: _Press, recipient: Recipient, invitation_id: int, place: int) -> Checked:
+    """Invited, or what stood in the way meanwhile. A code that is taken is drawn again."""
+    for _ in range(MOST_DRAWS):
+        invitation = _insert(press, recipient, invitation_id)
+        if invitation:
+            outbox.put(invitation, channels(recipient, sms=press.sms), place=place, now=press.now)
+            activity.record(
+                Action.INVITED,
+                clinic_id=press.clinic.id,
+                invitation_id=invitation.id,
+                by=press.by,
+                now=press.now,
+            )
+            return Checked(recipient, Fate.INVITED, invitation)
+        met = check(press.clinic, [recipient])[0]
+        if met.fate != Fate.INVITED:
+            return met
+    raise OutOfCodes(press.clinic.slug)
+
+
+def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitation | None:
     """None where a unique index refused it: the patient is invited already, or the code taken."""
+    clinic_id, code = press.clinic.id, press.new_code()
     inserted = change(
         insert(Invitation)
         .values(
-            clinic_id=clinic.id,
+            clinic_id=clinic_id,
             id=invitation_id,
             first_name=recipient.first_name,
             last_name=recipient.last_name,
@@ -160,18 +171,20 @@ def _insert(
             phone=recipient.number,
             phone_typed=recipient.phone.typed if recipient.phone else None,
             can_text=bool(recipient.phone and recipient.phone.can_text),
-            twin=_next_twin(clinic, recipient),
-            provider_id=provider.id,
-            invited_by_id=by.id,
-            invited_at=now,
-            expires_at=expiry(clinic, now),
-            code_sealed=keys.seal_code(code, clinic_id=clinic.id, invitation_id=invitation_id),
-            code_mac=keys.code_mac(code, clinic_id=clinic.id),
+            twin=_next_twin(press.clinic, recipient),
+            provider_id=press.provider.id,
+            invited_by_id=press.by.id,
+            invited_at=press.now,
+            expires_at=expiry(press.clinic, press.now),
+            code_sealed=press.keys.seal_code(
+                code, clinic_id=clinic_id, invitation_id=invitation_id
+            ),
+            code_mac=press.keys.code_mac(code, clinic_id=clinic_id),
             link_id=new_link_id(),
         )
         .on_conflict_do_nothing()
     )
-    return db.session.get(Invitation, (clinic.id, invitation_id)) if inserted else None
+    return db.session.get(Invitation, (clinic_id, invitation_id)) if inserted else None
 
 
 def _next_twin(clinic: Clinic, recipient: Recipient) -> int:

@@ -72,7 +72,7 @@ def _find() -> dict[str, Any]:
 def _me(user: User, member: Membership | None) -> Me:
     return Me(
         name=user.name,
-        address=user.address,
+        address=user.email or formats.phone(user.phone),
         role=_role(member) if member else "",
         account_url=url_for("auth.account"),
         sign_out_url=url_for("auth.sign_out"),
@@ -85,17 +85,17 @@ def _role(member: Membership) -> str:
 
 
 def _places(clinic: Clinic) -> list[Place]:
-    pages = [("invite.page", _("Invite Patients")), ("listing.patients", _("Patients"))]
-    sections = {"listing.patients": "listing.patients", "mailbox": "mailbox.mailbox"}
-    blueprint = (request.endpoint or "").partition(".")[0]
-    here = sections.get(request.endpoint or "") or sections.get(blueprint, "invite.page")
+    here = (request.endpoint or "").partition(".")[0]
+    invite, patients = (
+        url_for(page, slug=clinic.slug) for page in ("invite.page", "listing.patients")
+    )
     places = [
-        Place(label, url_for(endpoint, slug=clinic.slug), endpoint == here)
-        for endpoint, label in pages
+        Place(_("Invite Patients"), invite, here == "invite"),
+        Place(_("Patients"), patients, here == "listing"),
     ]
     if "mailbox" in current_app.blueprints:
-        is_here = here == "mailbox.mailbox"
-        places.append(Place(_("Mailbox (demo)"), url_for("mailbox.mailbox"), is_here))
+        mailbox = url_for("mailbox.mailbox")
+        places.append(Place(_("Mailbox (demo)"), mailbox, here == "mailbox"))
     return places
 
 
