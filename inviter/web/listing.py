@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, request, url_for
+from flask_babel import gettext as _
 
 from inviter import listing
 from inviter.listing import InvitedRow, Page, PatientRow
@@ -54,6 +55,7 @@ class ListPage:
 
     rows: Sequence[Invited] | Sequence[Joined]
     count: str
+    place: str
     pages: Sequence[tuple[str, str | None]]
     previous: str | None
     next: str | None
@@ -124,6 +126,13 @@ def _joined(row: PatientRow) -> Joined:
     )
 
 
+def _place(page: Page[Any]) -> str:
+    """For the title, where there are several pages and it is known how many."""
+    if page.last == 1 or page.is_capped:
+        return ""
+    return _(" (page %(number)s of %(last)s)", number=page.number, last=page.last)
+
+
 def _list_page(
     page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name: str
 ) -> ListPage:
@@ -138,6 +147,7 @@ def _list_page(
     return ListPage(
         rows=rows,
         count=count,
+        place=_place(page),
         pages=[(str(each), None if each == page.number else url(each)) for each in every],
         previous=url(page.number - 1),
         next=url(page.number + 1),

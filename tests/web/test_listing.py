@@ -82,6 +82,8 @@ def test_pages_lead_to_each_other(app: Flask, ana: Visitor, cast: Cast, keys: Ke
     assert list(links) == ["2", "3", "Next"]
     ana.open(links["3"])
     assert len(ana.page.select("table.invited tbody tr")) == 10
+    title = "Invite Patients (page 3 of 3) – Northside Family Clinic – Inviter"
+    assert ana.words("title") == [title]
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "²", "99", "9" * 400, "1 OR 1=1", ""])
