@@ -97,8 +97,6 @@ class User(Base):
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    memberships: Mapped[list["Membership"]] = relationship(back_populates="user", lazy="raise")
-
     __table_args__ = (
         CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="address"),
         CheckConstraint("email = lower(email)", name="email_lower"),
@@ -132,7 +130,6 @@ class Membership(Base):
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     clinic: Mapped[Clinic] = relationship(lazy="raise")
-    user: Mapped[User] = relationship(back_populates="memberships", lazy="raise")
 
     __table_args__ = (CheckConstraint("is_admin OR is_provider", name="role"),)
 
