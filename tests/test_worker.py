@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 import app as composition
 from inviter import outbox, worker
+from inviter.codes import spaced
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -108,6 +109,11 @@ def invited(cast: Cast, keys: Keys, now: datetime) -> list[Invitation]:
 EMAILS = ["ada@example.org", "ben@example.org", "mei@example.org"]
 
 
+def open_code(invitation: Invitation, keys: Keys) -> str:
+    place = {"clinic_id": invitation.clinic_id, "invitation_id": invitation.id}
+    return keys.open_code(invitation.code_sealed or "", **place)
+
+
 def work(some: Worker, now: datetime) -> int:
     db.session.commit()  # what the test has open would keep SQLite's one writer waiting
     return some.work_once(now=now)
@@ -165,6 +171,24 @@ class TestOnePass:
         attempts = fresh(select(Attempt).where(Attempt.provider_reference.startswith("stand-in")))
         assert {(each.id, each.provider_reference) for each in attempts} == told
         assert states() == states(Channel.SMS) == [SENT] * 3
+
+    def test_each_email_carries_its_own_patients_link_and_code_and_no_others(
+        self,
+        provider: StandIn,
+        worker_with: WorkerWith,
+        invited: list[Invitation],
+        keys: Keys,
+        now: datetime,
+    ) -> None:
+        mine = {each.email: (each, open_code(each, keys)) for each in invited if each.email}
+        work_off(worker_with(SendGrid("key", provider.url)), now)
+        assert sorted(each.to for each in provider.accepted) == sorted(mine)
+        for sent in provider.accepted:
+            for part in sent.message["content"]:
+                for email, (invitation, code) in mine.items():
+                    link = f"http://localhost/j/{keys.link_token(invitation.link_id, 1)}"
+                    assert (link in part["value"]) == (email == sent.to)
+                    assert (spaced(code) in part["value"]) == (email == sent.to)
 
     def test_what_is_called_is_written_down_and_committed_first(
         self, app: Flask, worker_with: WorkerWith, invited: list[Invitation], now: datetime
