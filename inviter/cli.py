@@ -71,7 +71,7 @@ def init(
         """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
         in by."""
         check(app)
-        user = _create_clinic(name, admin, admin_name or admin, time_zone, accounts)
+        user = _create_clinic(name, admin, admin_name, time_zone, accounts)
         db.session.commit()
         click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
 
@@ -128,9 +128,9 @@ def _sign_ins(password: str) -> str:
 
 
 def _create_clinic(
-    name: str, admin: str, admin_name: str, time_zone: str, accounts: Accounts
+    name: str, admin: str, admin_name: str | None, time_zone: str, accounts: Accounts
 ) -> User:
-    if max(len(name), len(admin_name)) > NAME_LIMIT:
+    if max(len(name), len(admin_name or "")) > NAME_LIMIT:
         raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
     if time_zone not in available_timezones():
         raise click.ClickException(f"There is no time zone {time_zone}; try America/Regina.")
@@ -142,8 +142,11 @@ def _create_clinic(
         raise click.ClickException("Give the admin's email with --admin.")
     now = clock.now()
     clinic = Clinic(slug=_free_slug(name), name=name, time_zone=time_zone, created_at=now)
+    user = team.user_with(email)
+    if user is None and not admin_name:
+        raise click.ClickException("Give the admin's name, which patients read, with --admin-name.")
     # Also a provider, or there would be nobody to invite for.
-    user = team.user_with(email) or User(
+    user = user or User(
         name=admin_name,
         email=email,
         password=accounts.hash_password(demo.random_password()),

@@ -1,4 +1,4 @@
-// The one dialog, what to say when the network or the server fails, and small comforts. Every page works without it.
+// The dialog, what to say when a request fails, small comforts. Every page works without it.
 (function () {
   "use strict";
 
@@ -13,9 +13,10 @@
 
   root.classList.add("js");
 
-  // The dialog: opened by what htmx puts into it, emptied when it closes, focus given back to the one who opened it.
+  // Opened by what htmx puts into it, emptied when closed, focus given back.
   let opener = null;
   let title = document.title;
+  let unsure = false; // whether more may have been sent
 
   function open(form) {
     const heading = dialog.querySelector("h2");
@@ -28,11 +29,11 @@
 
   // What was wrong is mended, or the check would not be here.
   function forgive(form) {
-    document.querySelectorAll("#errors, #" + form.id + " .error").forEach((text) => text.remove());
+    title = title.replace(words.error + " ", "");
+    document.querySelectorAll("#errors, #" + form.id + " .fault").forEach((text) => text.remove());
     form.querySelectorAll(".wrong").forEach((field) => field.classList.remove("wrong"));
     form.querySelectorAll("[aria-invalid]").forEach((field) => {
-      field.removeAttribute("aria-invalid");
-      field.removeAttribute("aria-describedby");
+      ["aria-invalid", "aria-describedby"].forEach((name) => field.removeAttribute(name));
     });
   }
 
@@ -44,8 +45,12 @@
     if (dialog.querySelector(".htmx-request")) event.preventDefault();
   });
   dialog.addEventListener("close", () => {
+    const kept = problem;
     dialog.replaceChildren();
     if (opener) document.title = title;
+    if (unsure) window.htmx.ajax("get", location.href, { target: "#results", select: "#results", swap: "outerHTML" });
+    unsure = false;
+    if (kept) banner.prepend(problem = kept);
     if (opener && opener.isConnected) opener.focus();
     opener = null;
   });
@@ -58,7 +63,7 @@
     const fresh = document.getElementById(target.id);
     if (!fresh) return;
     const summary = document.getElementById("errors");
-    if (fresh.id === "rows" && summary) summary.remove(); // it may speak of rows that are gone
+    if (fresh.id === "rows" && summary) summary.remove(); // its rows may be gone
     const isLeaving = fresh.id === "content" && dialog.open;
     if (isLeaving) {
       opener = null;
@@ -80,27 +85,26 @@
   let problem = null;
 
   function tell(heading, text, again) {
+    const make = (name, into) => into.appendChild(document.createElement(name));
     const box = document.createElement("div");
-    const body = document.createElement("div");
+    const body = make("div", box);
     box.className = "banner error";
     box.setAttribute("role", "alert");
-    if (heading) body.appendChild(document.createElement("strong")).textContent = heading;
-    body.appendChild(document.createElement("p")).textContent = text;
+    if (heading) make("strong", body).textContent = heading;
+    make("p", body).textContent = text;
     if (again) {
-      const button = body.appendChild(document.createElement("button"));
+      const button = make("button", body);
       button.type = "button";
       button.textContent = words.again;
       button.addEventListener("click", again);
     }
-    box.appendChild(body);
     (dialog.open ? dialog.firstElementChild : banner).prepend(box);
     if (dialog.open) box.scrollIntoView({ block: "nearest" });
     return box;
   }
 
   function forget() {
-    if (problem) problem.remove();
-    problem = null;
+    problem = problem && problem.remove();
   }
 
   function loseConnection(text) {
@@ -111,30 +115,26 @@
 
   function regainConnection() {
     if (!offline) return;
-    offline.remove();
-    offline = null;
+    offline = offline.remove();
     say(words.online);
   }
 
   function repeat(config) {
     forget();
     if (!config.elt.isConnected) return location.reload();
+    if (config.elt.matches("select")) config.elt.value = config.parameters[config.elt.name];
     window.htmx.ajax(config.verb, config.path, { source: config.elt }).catch(() => {}); // told by the events
   }
 
-  function fail(detail, heading, text) {
-    const config = detail.requestConfig;
+  function fail(config, heading, text) {
     forget();
     problem = tell(heading, text, () => repeat(config));
   }
 
-  // Where nothing is ever sent, nobody need look whether it was.
   const isSafe = (config) => config.verb === "get" || "safe" in config.elt.dataset;
 
-  // A choice that did not come about is no choice.
-  function unchoose(config) {
-    if (!config.elt.matches("select")) return;
-    config.elt.querySelectorAll("option").forEach((option) => { option.selected = option.defaultSelected; });
+  function unchoose({ elt }) {
+    if (elt.matches("select")) [...elt.options].forEach((option) => { option.selected = option.defaultSelected; });
   }
 
   function lost(event, text) {
@@ -145,7 +145,9 @@
       retried.add(config.elt);
       return setTimeout(() => repeat(config), 1000);
     }
-    fail(event.detail, words.heading, isSafe(config) ? text : words.post);
+    if ("quiet" in config.elt.dataset) text = words.stale;
+    unsure = !isSafe(config);
+    fail(config, words.heading, unsure ? words.post : text);
   }
 
   on("htmx:beforeRequest", (event) => {
@@ -192,10 +194,11 @@
     const { xhr, requestConfig } = event.detail;
     const page = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-problem]");
     const text = (selector) => page && page.querySelector(selector) ? page.querySelector(selector).textContent : "";
-    const said = xhr.status >= 500 && isSafe(requestConfig) ? words.get : text("p");
+    const quiet = "quiet" in requestConfig.elt.dataset;
+    const said = xhr.status >= 500 && isSafe(requestConfig) ? (quiet ? words.stale : words.get) : text("p");
     const whole = [said || words.post, text(".hint")].join(" ").trim();
     unchoose(requestConfig);
-    if (xhr.status >= 500) return fail(event.detail, text("h1") || words.heading, whole);
+    if (xhr.status >= 500) return fail(requestConfig, text("h1") || words.heading, whole);
     forget();
     problem = tell(text("h1") || words.heading, whole);
   });

@@ -36,7 +36,8 @@ def test_a_new_clinics_admin_signs_in_by_the_printed_link_and_can_invite(app: Fl
 
 def test_a_second_clinic_of_the_same_name_gets_its_own_address(app: Flask) -> None:
     for _ in range(2):
-        assert run(app, "create-clinic", "Elan", "--admin", "jo@example.org")[0] == 0
+        done = run(app, "create-clinic", "Elan", "--admin", "jo@example.org", "--admin-name", "Jo")
+        assert done[0] == 0
     with app.app_context():
         assert sorted(db.session.scalars(select(Clinic.slug))) == ["elan", "elan-2"]
         assert len(db.session.scalars(select(User)).all()) == 1
@@ -47,6 +48,7 @@ WRONG = [
     (["!!!", "--admin", "jo@example.org"], "A clinic's name needs letters a to z or digits."),
     (["Elan", "--admin", "jo@"], "Check this email address: jo@."),
     (["Elan", "--admin", " "], "Give the admin's email with --admin."),
+    (["Elan", "--admin", "jo@example.org"], "Give the admin's name, which patients read,"),
     (["E" * 101, "--admin", "jo@example.org"], "Use at most 100 characters for a name."),
     (
         ["Elan", "--admin", "jo@example.org", "--time-zone", "Mars"],

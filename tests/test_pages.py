@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from inviter import clock, demo
 from inviter.db import db
@@ -97,6 +97,11 @@ def test_inviting_and_its_states(ana: Person) -> None:
     expect(page.locator("#rows-1-last_name")).to_have_value("Placeholder-Montgomery")
     page.get_by_role("button", name="+ Invite Another Patient").click()
     fill_row(page, 2, first_name="New", last_name="Person", email="ada.fixture@example.org")
+    page.locator("#invite-button").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".fault")).to_have_count(0)  # what is mended leaves no trace
+    expect(page).to_have_title("Invite Patients – Northside Family Clinic – Inviter")
     page.locator("#invite-button").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     check(ana, "confirm")
@@ -244,6 +249,49 @@ def test_changing_the_clinic_changes_page_links_and_address(browser: Browser, si
     expect(patients).to_have_attribute("href", "/c/lakeview/patients")
     page.go_back()
     expect(page).to_have_title("Invite Patients – Northside Family Clinic – Inviter")
+    person.context.close()
+
+
+def test_a_failed_change_of_clinic_shows_the_clinic_that_it_is_and_can_be_tried_again(
+    browser: Browser, site: Site
+) -> None:
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    page.goto("/c/northside/invite")
+    page.route("**/switch*", lambda route: route.fulfill(status=500, body=""))
+    choice = page.get_by_label("Select Clinic")
+    choice.select_option(label="Lakeview Walk-in Clinic")
+    expect(page.get_by_text("Nothing was sent.")).to_be_visible()
+    expect(choice.locator("option:checked")).to_have_text("Northside Family Clinic")
+    page.unroute("**/switch*")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_url("**/c/lakeview/invite")
+    person.context.close()
+
+
+def test_an_answer_that_is_lost_is_said_and_the_list_is_looked_up(
+    browser: Browser, site: Site
+) -> None:
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    page.goto("/c/northside/invite")
+    page.get_by_label("Providers").select_option(label="Dr. Amira Osei")
+    fill_row(page, 0, first_name="Lost", last_name="Answer")
+    page.locator("#invite-button").click()
+
+    def lose(route: Route) -> None:
+        route.fetch(max_redirects=0)
+        route.abort()
+
+    page.route("**/c/northside/invite", lambda route: lose(route), times=1)
+    page.get_by_role("button", name="Confirm and Invite").click()
+    unsure = page.get_by_text("We could not confirm that this was sent.")
+    expect(unsure).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("table.invited tbody tr", has_text="Lost Answer")).to_be_visible()
+    expect(unsure).to_be_visible()
     person.context.close()
 
 

@@ -186,6 +186,9 @@ def invite_form(
     form.providers = providers
     if posted is None and not form.has_key:
         form.key.data = new_key()
+    if posted is not None and f"{REMOVED}place" in posted:
+        form.removed = posted_removed_row(posted)
+        form.removed_number = (form.removed.place.data or 0) + 1
     for number, row in enumerate(form.rows, 1):
         row.form.regions, row.form.number = regions, number
     if not may_choose:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from inviter import joining, team
 from inviter.db import db
 from inviter.joining import Closed
-from inviter.models import How, Invitation, User
+from inviter.models import How, Invitation, Patient, User
 from inviter.status import Status
 from inviter.web import auth, formats, forms, guards
 from inviter.web.fragments import respond
@@ -85,6 +85,8 @@ def code(slug: str) -> BaseResponse:
 def accept(slug: str) -> BaseResponse:
     """Who invites, an account, the name: all that accepting takes."""
     proof, invitation = _let_in(slug)
+    if _is_mine(joining.patient_of(invitation)):
+        return redirect(url_for("joining.joined", slug=slug))
     if joining.closed_by(invitation, now=g.now):
         return _closed_page(invitation)
     return _accept_page(invitation, proof, _accept_form(invitation, proof))
@@ -111,10 +113,13 @@ def join(slug: str) -> BaseResponse:
 @bp.get("/join/<slug>/joined")
 def joined(slug: str) -> BaseResponse:
     _cookie, invitation = _proven_for(slug)
-    patient = joining.patient_of(invitation) if invitation else None
-    if invitation is None or patient is None or g.user is None or patient.user_id != g.user.id:
+    if invitation is None or not _is_mine(joining.patient_of(invitation)):
         return redirect(url_for("joining.code", slug=slug), 303)
     return respond("joining/joined.html", "content", clinic=invitation.clinic)
+
+
+def _is_mine(patient: Patient | None) -> bool:
+    return patient is not None and g.user is not None and patient.user_id == g.user.id
 
 
 def _let_in(slug: str) -> tuple[Proof, Invitation]:

@@ -115,6 +115,15 @@ def test_removing_a_row_keeps_the_others_and_can_be_undone(clerk: Clerk) -> None
     assert visitor.value("rows-1-first_name") == "Ben"
 
 
+def test_undo_outlives_the_check(clerk: Clerk) -> None:
+    clerk.press("+ Invite Another Patient", **ADA)
+    clerk.press("Remove row 2", **row(1, first_name="Ben"))
+    visitor = clerk.check()
+    visitor.submit("Go back and change", form=CHECK)
+    visitor.submit("Undo", form=FORM)
+    assert visitor.value("rows-1-first_name") == "Ben"
+
+
 @pytest.mark.parametrize("place", ["", "9", "-1", "x", "²", "99999999999999999999"])
 def test_removing_a_row_that_is_not_there_changes_nothing(clerk: Clerk, place: str) -> None:
     visitor = clerk.press("+ Invite Another Patient", **ADA)

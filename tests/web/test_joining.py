@@ -92,6 +92,7 @@ def test_the_new_patient_is_signed_in_and_can_sign_in_again(
 ) -> None:
     visitor.open(link).submit("Accept Invitation", **NEW, **NAME)
     assert visitor.open("/account").status == 200
+    assert visitor.open(link).path == "/join/northside/joined"
     again = Visitor(app.test_client()).sign_in("ADA@example.org", PHRASE)
     assert again.path == "/account"
 
