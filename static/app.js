@@ -63,7 +63,7 @@
     const fresh = document.getElementById(target.id);
     if (!fresh) return;
     const summary = document.getElementById("errors");
-    if (fresh.id === "rows" && summary) summary.remove(); // its rows may be gone
+    if (fresh.id === "rows" && summary) summary.remove();
     const isLeaving = fresh.id === "content" && dialog.open;
     if (isLeaving) {
       opener = null;
