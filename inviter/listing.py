@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, not_, or_, select
 from sqlalchemy.orm import joinedload
 
 from inviter import status
@@ -82,17 +82,13 @@ def invited(
     clinic: Clinic, number: int, *, keys: Keys, doubt_after: timedelta, now: datetime
 ) -> Page[InvitedRow]:
     """Newest first. Accepted ones leave 72 hours after acceptance; a page too far is the first."""
-    listed = _listed(clinic, now)
-    total = _count(listed)
-    number = _existing(number, total)
-    found = db.session.execute(
+    found, number, total = _page(
         select(Invitation, User.name)
         .join(User, User.id == Invitation.provider_id)
-        .where(*listed)
-        .order_by(Invitation.invited_at.desc(), Invitation.id.desc())
-        .limit(PER_PAGE)
-        .offset((number - 1) * PER_PAGE)
-    ).all()
+        .where(*_listed(clinic, now))
+        .order_by(Invitation.invited_at.desc(), Invitation.id.desc()),
+        number,
+    )
     sent = messages_of(clinic, [invitation for invitation, _ in found])
     rows = [
         InvitedRow(
@@ -115,17 +111,13 @@ def invited(
 
 def patients(clinic: Clinic, number: int) -> Page[PatientRow]:
     """Who has joined, the latest first."""
-    joined = (Patient.clinic_id == clinic.id, Patient.removed_at.is_(None))
-    total = _count(joined)
-    number = _existing(number, total)
-    found = db.session.execute(
+    found, number, total = _page(
         select(Patient, User.name)
         .join(User, User.id == Patient.provider_id)
-        .where(*joined)
-        .order_by(Patient.joined_at.desc(), Patient.id.desc())
-        .limit(PER_PAGE)
-        .offset((number - 1) * PER_PAGE)
-    ).all()
+        .where(Patient.clinic_id == clinic.id, Patient.removed_at.is_(None))
+        .order_by(Patient.joined_at.desc(), Patient.id.desc()),
+        number,
+    )
     rows = [
         PatientRow(
             id=each.id,
@@ -228,11 +220,14 @@ def _listed(clinic: Clinic, now: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _count(conditions: Sequence[ColumnElement[bool]]) -> int:
-    """Counts to just above the limit and no further."""
-    some = select(1).where(*conditions).limit(COUNT_LIMIT + 1).subquery()
-    return db.session.scalar(select(func.count()).select_from(some)) or 0
+def _page(query: Select[*tuple[Any, ...]], number: int) -> tuple[Sequence[Any], int, int]:
+    """The rows of a page, its number, and how many there are, counted to just above the limit.
 
-
-def _existing(number: int, total: int) -> int:
-    return number if 1 <= number <= MOST_PAGES and (number - 1) * PER_PAGE < total else 1
+    A page that is not there is the first.
+    """
+    some = query.order_by(None).with_only_columns(literal(1)).limit(COUNT_LIMIT + 1).subquery()
+    total = db.session.execute(select(func.count()).select_from(some)).scalar_one()
+    if not 1 <= number <= MOST_PAGES or (number - 1) * PER_PAGE >= total:
+        number = 1
+    rows = db.session.execute(query.limit(PER_PAGE).offset((number - 1) * PER_PAGE)).all()
+    return rows, number, total

@@ -44,6 +44,16 @@ def ana(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterato
     person.context.close()
 
 
+@pytest.fixture
+def clerk(browser: Browser, site: Site) -> Iterator[Person]:
+    """Ana at work, for what is tested in one colour scheme."""
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    person.page.goto("/c/northside/invite")
+    yield person
+    person.context.close()
+
+
 def check(person: Person, name: str) -> None:
     """Nothing that axe finds, at the widest and the narrowest; nothing that scrolls sideways."""
     assert violations(person.page) == [], name
@@ -205,10 +215,8 @@ def test_the_way_by_keyboard_from_signing_in_to_invitations_sent(
     person.context.close()
 
 
-def test_a_double_click_on_confirm_gives_one_set(browser: Browser, site: Site) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
+def test_a_double_click_on_confirm_gives_one_set(clerk: Person) -> None:
+    page = clerk.page
     page.goto("/c/lakeview/invite")
     page.get_by_label("Providers").select_option(index=0)
     fill_row(page, 0, first_name="Dee", last_name="Double")
@@ -219,29 +227,21 @@ def test_a_double_click_on_confirm_gives_one_set(browser: Browser, site: Site) -
     expect(page.locator("#rows-0-first_name")).to_have_value("")
     rows = page.locator("table.invited tbody tr", has_text="Dee Double")
     expect(rows).to_have_count(1)
-    person.context.close()
 
 
-def test_the_browser_keeps_no_patient(browser: Browser, site: Site) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
-    page.goto("/c/northside/invite")
+def test_the_browser_keeps_no_patient(clerk: Person) -> None:
+    page = clerk.page
     invite_three(page)
     page.get_by_role("button", name="Confirm and Invite").click()
     expect(page.get_by_role("heading", name="Invitations Sent")).to_be_visible()
     page.get_by_role("link", name="OK").click()
     expect(page.locator("#invited")).to_be_visible()
-    kept = person.storage() + str(person.context.cookies())
+    kept = clerk.storage() + str(clerk.context.cookies())
     assert not any(word in kept for word in ("Ada", "Fixture", "ada@"))
-    person.context.close()
 
 
-def test_changing_the_clinic_changes_page_links_and_address(browser: Browser, site: Site) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
-    page.goto("/c/northside/invite")
+def test_changing_the_clinic_changes_page_links_and_address(clerk: Person) -> None:
+    page = clerk.page
     page.get_by_label("Select Clinic").select_option(label="Lakeview Walk-in Clinic")
     page.wait_for_url("**/c/lakeview/invite")
     expect(page).to_have_title("Invite Patients – Lakeview Walk-in Clinic – Inviter")
@@ -249,16 +249,12 @@ def test_changing_the_clinic_changes_page_links_and_address(browser: Browser, si
     expect(patients).to_have_attribute("href", "/c/lakeview/patients")
     page.go_back()
     expect(page).to_have_title("Invite Patients – Northside Family Clinic – Inviter")
-    person.context.close()
 
 
 def test_a_failed_change_of_clinic_shows_the_clinic_that_it_is_and_can_be_tried_again(
-    browser: Browser, site: Site
+    clerk: Person,
 ) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
-    page.goto("/c/northside/invite")
+    page = clerk.page
     page.route("**/switch*", lambda route: route.fulfill(status=500, body=""))
     choice = page.get_by_label("Select Clinic")
     choice.select_option(label="Lakeview Walk-in Clinic")
@@ -267,16 +263,10 @@ def test_a_failed_change_of_clinic_shows_the_clinic_that_it_is_and_can_be_tried_
     page.unroute("**/switch*")
     page.get_by_role("button", name="Try again").click()
     page.wait_for_url("**/c/lakeview/invite")
-    person.context.close()
 
 
-def test_an_answer_that_is_lost_is_said_and_the_list_is_looked_up(
-    browser: Browser, site: Site
-) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
-    page.goto("/c/northside/invite")
+def test_a_lost_answer_is_said_and_the_list_is_looked_up(clerk: Person) -> None:
+    page = clerk.page
     page.get_by_label("Providers").select_option(label="Dr. Amira Osei")
     fill_row(page, 0, first_name="Lost", last_name="Answer")
     page.locator("#invite-button").click()
@@ -292,40 +282,32 @@ def test_an_answer_that_is_lost_is_said_and_the_list_is_looked_up(
     page.keyboard.press("Escape")
     expect(page.locator("table.invited tbody tr", has_text="Lost Answer")).to_be_visible()
     expect(unsure).to_be_visible()
-    person.context.close()
 
 
 def offline_says_so(page: Page) -> None:
     expect(page.get_by_text("You are offline. What you typed is still here.")).to_be_visible()
 
 
-def test_offline_says_so_and_keeps_what_was_typed(browser: Browser, site: Site) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
-    page.goto("/c/northside/invite")
+def test_offline_says_so_and_keeps_what_was_typed(clerk: Person) -> None:
+    page = clerk.page
     fill_row(page, 0, first_name="Ada")
-    person.context.set_offline(True)
+    clerk.context.set_offline(True)
     offline_says_so(page)
     page.get_by_role("button", name="+ Invite Another Patient").click()
     expect(page.get_by_text("Could not add a row while offline")).to_be_visible()
     expect(page.locator("#rows-0-first_name")).to_have_value("Ada")
-    person.context.set_offline(False)
+    clerk.context.set_offline(False)
     expect(page.get_by_text("You are offline")).to_be_hidden()
-    person.context.close()
 
 
-def test_an_expired_session_goes_to_sign_in_and_comes_back(browser: Browser, site: Site) -> None:
-    person = Person(browser, site)
-    person.sign_in("ana@example.org", PASSWORD)
-    page = person.page
+def test_an_expired_session_goes_to_sign_in_and_comes_back(clerk: Person) -> None:
+    page = clerk.page
     page.goto("/c/northside/patients")
     page.goto("/c/northside/invite")
-    person.context.clear_cookies()
+    clerk.context.clear_cookies()
     page.get_by_role("button", name="+ Invite Another Patient").click()
     page.wait_for_url(re.compile(r"/sign-in\?next="))
     page.get_by_label("Email or mobile number").fill("ana@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/c/northside/invite")
-    person.context.close()

@@ -32,11 +32,11 @@ def rows(slug: str) -> Response:
     """Add a row, remove one, undo that, or come back from the check: only redraws."""
     form = _form(request.form)
     if "add" in request.form:
-        return _redraw(_with_row_added(form))
+        return _page(_with_row_added(form), block="rows")
     if "remove" in request.form:
-        return _redraw(_with_row_removed(form, request.form["remove"]))
+        return _page(_with_row_removed(form, request.form["remove"]), block="rows")
     if "undo" in request.form:
-        return _redraw(_with_row_restored(form))
+        return _page(_with_row_restored(form), block="rows")
     return _page(form)
 
 
@@ -102,10 +102,11 @@ def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteFo
     )
 
 
-def _page(form: InviteForm, code: int = 200) -> Response:
+def _page(form: InviteForm, code: int = 200, *, block: str = "content") -> Response:
+    """The form and the list; `block` is what is redrawn for who has the page already."""
     return respond(
         "invite/invite.html",
-        "content",
+        block,
         status=code,
         form=form,
         errors=form.summary(),
@@ -119,18 +120,6 @@ def _options() -> list[tuple[str, str]]:
         (_("Invite patients by Email and/or Text"), "#send"),
         (_("Invite patients with an Invite Code"), "#invited"),
     ]
-
-
-def _redraw(form: InviteForm) -> Response:
-    """Only the rows, for who has the page already."""
-    return respond(
-        "invite/invite.html",
-        "rows",
-        form=form,
-        errors=[],
-        options=_options(),
-        listing=invited_list("invite.page"),
-    )
 
 
 def _with_row_added(form: InviteForm) -> InviteForm:
