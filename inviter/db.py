@@ -14,6 +14,7 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -113,6 +114,13 @@ def change(statement: Any) -> int:
     """Execute an INSERT or UPDATE that carries its own condition; how many rows met it."""
     options = {"synchronize_session": False, "preserve_rowcount": True}
     return int(db.session.execute(statement, execution_options=options).rowcount)  # type: ignore[attr-defined]
+
+
+def holds(column: Any, part: str) -> ColumnElement[bool]:
+    """Whether a text has this part, character by character: none stands for others, as in LIKE."""
+    find = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
+    found: ColumnElement[bool] = find(column, part) > 0
+    return found
 
 
 def locked(query: Any) -> Any:

@@ -36,6 +36,10 @@ class Recipient:
     def number(self) -> str | None:
         return self.phone.e164 if self.phone else None
 
+    @property
+    def can_text(self) -> bool:
+        return bool(self.phone and self.phone.can_text)
+
 
 class Fate(StrEnum):
     """What becomes of a recipient."""

@@ -56,6 +56,15 @@ class How(StrEnum):
 
 
 LIVE = "removed_at IS NULL AND erased_at IS NULL"
+OPEN = "removed_at IS NULL AND accepted_at IS NULL"
+TROUBLED = f"{OPEN} AND sending IN ('failed', 'in doubt')"
+WITHOUT_MESSAGE = f"{OPEN} AND sending = 'none' AND code_given_at IS NULL"
+"""Which rows an index holds; a query says the same words, or the index is not used."""
+
+
+def _sortable(length: int) -> String:
+    """Text that both databases put in the same order: that of its characters' numbers."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def _index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
@@ -95,6 +104,8 @@ class User(Base):
     password: Mapped[str] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    columns: Mapped[str | None] = mapped_column(String(100))
+    """Of Invited Patients, as this person wants them: `listing.Column` words, by commas."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -142,9 +153,9 @@ class Invitation(Base):
 
     first_name: Mapped[str] = mapped_column(String(100))
     last_name: Mapped[str] = mapped_column(String(100))
-    name_key: Mapped[str] = mapped_column(String(401))
-    email: Mapped[str | None] = mapped_column(String(254))
-    phone: Mapped[str | None] = mapped_column(String(16))
+    name_key: Mapped[str] = mapped_column(_sortable(401))
+    email: Mapped[str | None] = mapped_column(_sortable(254))
+    phone: Mapped[str | None] = mapped_column(_sortable(16))
     phone_typed: Mapped[str | None] = mapped_column(String(40))
     can_text: Mapped[bool] = mapped_column(default=False)
     twin: Mapped[int] = mapped_column(default=0)
@@ -152,6 +163,7 @@ class Invitation(Base):
     provider_id: Mapped[int]
     invited_by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     invited_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    resent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -159,6 +171,7 @@ class Invitation(Base):
 
     code_sealed: Mapped[str | None] = mapped_column(String(80))
     code_mac: Mapped[str | None] = mapped_column(String(22))
+    code_given_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     link_id: Mapped[str] = mapped_column(String(22), unique=True)
     link_version: Mapped[int] = mapped_column(default=1)
 
@@ -202,13 +215,35 @@ class Invitation(Base):
             where=f"{LIVE} AND email IS NULL AND phone IS NULL",
         ),
         Index("uq_invitation_code", "clinic_id", "code_mac", unique=True),
+        # The list is searched and sorted in this index alone; its other columns are never read
+        # for more than one page of rows.
         _index(
             "ix_invitation_list",
             "clinic_id",
             text("invited_at DESC"),
             text("id DESC"),
+            "provider_id",
+            "sending",
+            "doubt_since",
+            "accepted_at",
+            "expires_at",
+            "name_key",
+            "email",
+            "phone",
             where="removed_at IS NULL",
         ),
+        # What needs attention is counted in these.
+        _index(
+            "ix_invitation_expiry",
+            "clinic_id",
+            "expires_at",
+            "sending",
+            "doubt_since",
+            where=OPEN,
+        ),
+        _index("ix_invitation_trouble", "clinic_id", "sending", "doubt_since", where=TROUBLED),
+        _index("ix_invitation_code", "clinic_id", "expires_at", where=WITHOUT_MESSAGE),
+        _index("ix_invitation_removed", "clinic_id", "removed_at", where="removed_at IS NOT NULL"),
     )
 
     @property
@@ -336,7 +371,17 @@ class Patient(Base):
         ),
         Index("uq_patient_invitation", "clinic_id", "invitation_id", unique=True),
         Index("ix_patient_name", "clinic_id", "name_key"),
-        Index("ix_patient_list", "clinic_id", text("joined_at DESC"), text("id DESC")),
+        _index(
+            "ix_patient_list",
+            "clinic_id",
+            text("joined_at DESC"),
+            text("id DESC"),
+            "provider_id",
+            "name_key",
+            "email",
+            "phone",
+            where="removed_at IS NULL",
+        ),
     )
 
     @property

@@ -4,6 +4,7 @@ The SQL twin of `of` is `listing.has_status`; both are tested over one table of 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -27,6 +28,8 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
     IN_DOUBT = "in doubt"
     SUPPRESSED = "suppressed"
+    WITHDRAWN = "withdrawn"
+    """Its turn never came: the invitation was removed, accepted or sent anew before."""
 
 
 class Sending(StrEnum):
@@ -37,6 +40,14 @@ class Sending(StrEnum):
     SENT = "sent"
     IN_DOUBT = "in doubt"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What statuses depend on beside the facts."""
+
+    now: datetime
+    doubt_after: timedelta
 
 
 class Facts(Protocol):
@@ -80,7 +91,7 @@ def amount_to(deliveries: Iterable[DeliveryFacts]) -> tuple[Sending, datetime | 
     One channel on its way or arrived is enough for the patient; doubt counts only where it is all
     that is left, from the moment the last channel fell into it.
     """
-    deliveries = list(deliveries)
+    deliveries = [each for each in deliveries if each.state != DeliveryState.WITHDRAWN]
     states = {each.state for each in deliveries}
     if not states:
         return Sending.NONE, None

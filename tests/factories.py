@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy import select
 
-from inviter import clock, contacts, demo, invitations
+from inviter import clock, contacts, demo, inviting
 from inviter.db import db
 from inviter.duplicates import Recipient
 from inviter.keys import Keys
@@ -80,7 +80,7 @@ def invite(
     key: str = "",
 ) -> Invitation:
     """One invitation, made as staff make it, and committed."""
-    confirmation = invitations.invite(
+    confirmation = inviting.invite(
         clinic,
         [who],
         provider=provider,

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from inviter import invitations, outbox
+from inviter import inviting, outbox
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import (
@@ -51,7 +51,7 @@ def invite_many(cast: Cast, keys: Keys, now: datetime) -> InviteMany:
         texts: bool = False,
     ) -> list[Invitation]:
         names = [f"Person {chr(97 + place // 26)}{chr(97 + place % 26)}" for place in range(count)]
-        confirmation = invitations.invite(
+        confirmation = inviting.invite(
             clinic,
             [
                 recipient(

@@ -18,9 +18,12 @@ from inviter.web import guards
 from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
-PURE = ("clock", "codes", "contacts", "keys", "status")
+PURE = ("clock", "codes", "contacts", "keys", "search", "status")
 STORAGE = ("db", "models")
-USE_CASES = ("activity", "duplicates", "invitations", "joining", "listing", "outbox", "team")
+USE_CASES = (
+    *("activity", "duplicates", "invitations", "inviting", "joining", "listing", "outbox"),
+    *("patients", "team"),
+)
 EDGES = ("cli", "config", "demo", "logs", "messages", "senders", "web", "worker")
 LAYERS = {
     name: level for level, names in enumerate((PURE, STORAGE, USE_CASES, EDGES)) for name in names

@@ -2,30 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
 
-from inviter import invitations, listing, status
+from inviter import inviting, listing, status
 from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
 from inviter.models import Clinic, Confirmation, Invitation, Patient, User
-from inviter.status import DeliveryState, Status
+from inviter.status import DeliveryState, Moment, Status
 from inviter.web import formats
 
 LOOKS = (2, 4, 8, 15, 30, 60)
 """Seconds between looks at what is being sent; after the last one a person reloads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What statuses depend on."""
-
-    now: datetime
-    doubt_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +139,7 @@ def sent_page(
 def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
     notes = [hint] if hint else []
     phone = one.recipient.phone
-    reached = invitations.channels(one.recipient, sms=sms)
+    reached = inviting.reached(one.recipient, sms=sms)
     if phone and not (sms and phone.can_text):
         notes.append(_("No text can be sent to this number."))
     if not reached:

@@ -8,13 +8,13 @@ from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import duplicates, invitations, team
+from inviter import duplicates, inviting, team
 from inviter.db import db
 from inviter.duplicates import Checked, Fate
-from inviter.invitations import KeyUsed
+from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
+from inviter.status import Moment
 from inviter.web import checked, forms, guards, home
-from inviter.web.checked import Moment
 from inviter.web.forms import InviteForm
 from inviter.web.fragments import respond
 from inviter.web.listing import invited_list, number
@@ -58,7 +58,7 @@ def invite(slug: str) -> BaseResponse:
     if not form.has_key:
         return _check_page(form, _("Check once more before you confirm."), 409)
     try:
-        confirmation = invitations.invite(
+        confirmation = inviting.invite(
             g.clinic,
             form.recipients,
             provider=form.chosen,
@@ -85,7 +85,7 @@ def again(slug: str) -> BaseResponse:
 @bp.get("/invitations/sent/<key>")
 def sent(slug: str, key: str) -> Response:
     """Invitations Sent: reloadable, the same for everyone at the clinic."""
-    confirmation = invitations.confirmation(g.clinic, key) or abort(404)
+    confirmation = inviting.confirmation(g.clinic, key) or abort(404)
     look = number("look", default=0)
     page = checked.sent_page(confirmation, g.clinic, _moment(), look=look, keys=guards.keys())
     block = "sent" if "look" in request.args else "content"
@@ -170,10 +170,10 @@ def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Respons
 
 def _is_spent(form: InviteForm, found: Sequence[Checked]) -> bool:
     """A key that has confirmed stays only for going back to what it confirmed."""
-    earlier = invitations.confirmation(g.clinic, form.key.data)
+    earlier = inviting.confirmation(g.clinic, form.key.data)
     if earlier is None:
         return False
-    mine = invitations.content_mac(
+    mine = inviting.content_mac(
         form.recipients, provider=form.chosen, by=g.user, keys=guards.keys()
     )
     return earlier.content_mac != mine or any(each.fate == Fate.INVITED for each in found)

@@ -9,10 +9,10 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from inviter import duplicates, invitations
+from inviter import duplicates, invitations, inviting
 from inviter.db import db
 from inviter.duplicates import Fate, Recipient
-from inviter.invitations import KeyUsed, OutOfCodes
+from inviter.inviting import KeyUsed, OutOfCodes
 from inviter.keys import Keys
 from inviter.models import Activity, Confirmation, Delivery, Invitation, Membership
 from inviter.status import Sending
@@ -32,7 +32,7 @@ def confirm(
     cast: Cast, keys: Keys, now: datetime, *people: Recipient, key: str = KEY, **others: object
 ) -> Confirmation:
     options = {"provider": cast.osei, "by": cast.ana, "sms": True} | others
-    return invitations.invite(cast.northside, people, key=key, keys=keys, now=now, **options)  # type: ignore[arg-type]
+    return inviting.invite(cast.northside, people, key=key, keys=keys, now=now, **options)  # type: ignore[arg-type]
 
 
 def count(table: type) -> int:

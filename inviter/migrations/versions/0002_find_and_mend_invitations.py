@@ -1,0 +1,68 @@
+"""Find and mend invitations: what search, sorting and the row's actions need.
+
+One index answers the whole list; on PostgreSQL its texts are compared as SQLite does, so that both
+sort alike.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+LISTED = sa.text("removed_at IS NULL")
+REMOVED = sa.text("removed_at IS NOT NULL")
+OPEN = sa.text("removed_at IS NULL AND accepted_at IS NULL")
+TROUBLED = sa.text(
+    "removed_at IS NULL AND accepted_at IS NULL AND sending IN ('failed', 'in doubt')"
+)
+WITHOUT_MESSAGE = sa.text(
+    "removed_at IS NULL AND accepted_at IS NULL AND sending = 'none' AND code_given_at IS NULL"
+)
+NEWEST_INVITED = ["clinic_id", sa.text("invited_at DESC"), sa.text("id DESC")]
+NEWEST_JOINED = ["clinic_id", sa.text("joined_at DESC"), sa.text("id DESC")]
+TEXTS = (("name_key", 401), ("email", 254), ("phone", 16))
+
+
+def upgrade() -> None:
+    op.add_column("invitation", sa.Column("resent_at", sa.DateTime(timezone=True)))
+    op.add_column("invitation", sa.Column("code_given_at", sa.DateTime(timezone=True)))
+    op.add_column("users", sa.Column("columns", sa.String(length=100)))
+    op.drop_index("ix_invitation_list", "invitation")
+    op.drop_index("ix_patient_list", "patient")
+    if op.get_bind().dialect.name == "postgresql":
+        for name, length in TEXTS:
+            op.alter_column("invitation", name, type_=sa.String(length, collation="C"))
+    _index(
+        "ix_invitation_list",
+        "invitation",
+        [
+            *NEWEST_INVITED,
+            *("provider_id", "sending", "doubt_since", "accepted_at", "expires_at"),
+            *("name_key", "email", "phone"),
+        ],
+        LISTED,
+    )
+    _index(
+        "ix_invitation_expiry",
+        "invitation",
+        ["clinic_id", "expires_at", "sending", "doubt_since"],
+        OPEN,
+    )
+    _index("ix_invitation_trouble", "invitation", ["clinic_id", "sending", "doubt_since"], TROUBLED)
+    _index("ix_invitation_code", "invitation", ["clinic_id", "expires_at"], WITHOUT_MESSAGE)
+    _index("ix_invitation_removed", "invitation", ["clinic_id", "removed_at"], REMOVED)
+    _index(
+        "ix_patient_list",
+        "patient",
+        [*NEWEST_JOINED, "provider_id", "name_key", "email", "phone"],
+        LISTED,
+    )
+
+
+def _index(
+    name: str, table: str, columns: Sequence[str | sa.TextClause], rows: sa.TextClause
+) -> None:
+    op.create_index(name, table, columns, sqlite_where=rows, postgresql_where=rows)
