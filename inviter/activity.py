@@ -1,11 +1,14 @@
 """The record of who did what, when. Lines are only ever added; they hold ids, never values."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import select
+
 from inviter.db import db
-from inviter.models import Activity, User
+from inviter.models import Activity, Invitation, User
 
 
 class Action(StrEnum):
@@ -14,6 +17,26 @@ class Action(StrEnum):
     FAILED = "sending failed"
     IN_DOUBT = "sending in doubt"
     ACCEPTED = "accepted"
+    RESENT = "resent"
+    REMOVED = "removed"
+    RESTORED = "restored"
+    CONTACT_CHANGED = "contact changed"
+    PROVIDER_CHANGED = "provider changed"
+    CODE_SHOWN = "code shown"
+    CODE_GIVEN = "code given"
+    PATIENT_REMOVED = "patient removed"
+    EXPORTED = "exported"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened, for people to read."""
+
+    at: datetime
+    action: Action
+    by: str | None
+    """A name; None for what the system did, and for patients, whose accounts have none."""
+    details: dict[str, Any]
 
 
 def record(
@@ -36,3 +59,14 @@ def record(
             details=details,
         )
     )
+
+
+def of(invitation: Invitation) -> list[Line]:
+    """All that happened to an invitation, the newest last."""
+    found = db.session.execute(
+        select(Activity.at, Activity.action, User.name, Activity.details)
+        .outerjoin(User, User.id == Activity.by_id)
+        .where(Activity.clinic_id == invitation.clinic_id, Activity.invitation_id == invitation.id)
+        .order_by(Activity.at, Activity.id)
+    )
+    return [Line(at, Action(action), name or None, details) for at, action, name, details in found]

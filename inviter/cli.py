@@ -4,7 +4,7 @@ import re
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from zoneinfo import available_timezones
 
@@ -12,7 +12,7 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, contacts, demo, team
+from inviter import clock, contacts, demo, large_demo, team
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -20,6 +20,7 @@ from inviter.models import Clinic, User
 from inviter.worker import Worker
 
 NAME_LIMIT = 100
+CLINICS_PER_LINE = 20
 
 
 class Accounts(Protocol):
@@ -50,14 +51,24 @@ def init(
 
     @app.cli.command("demo")
     @click.option("--password", help="For everyone in the demo; random if not given.")
+    @click.option("--clinics", type=int, help="At least the 3 of the demo.")
+    @click.option("--invitations", type=int, help="A sixth at Northside, the rest equal.")
+    @click.option("--seed", type=int, help="The same gives the same data.  [default: 1]")
     @with_appcontext
-    def demo_command(password: str | None) -> None:
-        """Fill an empty database with the demo clinics."""
+    def demo_command(
+        password: str | None, clinics: int | None, invitations: int | None, seed: int | None
+    ) -> None:
+        """Fill an empty database with the demo clinics; with counts, a large one for measuring."""
         check(app)
-        filled = fill_if_empty(app, accounts, password)
-        if filled is None:
+        shares = _shares(clinics, invitations, seed)
+        if not demo.is_empty():
             raise click.ClickException("The database is not empty: nothing was filled in.")
-        click.echo(_sign_ins(filled))
+        password = password or demo.random_password()
+        if shares:
+            _fill_large(app, accounts, password, shares, seed=1 if seed is None else seed)
+        else:
+            fill_if_empty(app, accounts, password)
+        click.echo(_sign_ins(password))
 
     @app.cli.command("create-clinic")
     @click.argument("name")
@@ -109,6 +120,38 @@ def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -
     )
     db.session.commit()
     return password
+
+
+def _shares(clinics: int | None, invitations: int | None, seed: int | None) -> list[int]:
+    """How many each clinic is to hold; none for the demo as it is."""
+    if clinics is None and invitations is None:
+        if seed is not None:
+            raise click.ClickException("--seed goes with --clinics or --invitations: give either.")
+        return []
+    try:
+        return large_demo.spread(clinics, invitations)
+    except large_demo.Impossible as impossible:
+        raise click.ClickException(str(impossible)) from None
+
+
+def _fill_large(
+    app: Flask, accounts: Accounts, password: str, shares: Sequence[int], *, seed: int
+) -> None:
+    """All or nothing; says now and then how far it is."""
+    large = large_demo.LargeDemo(
+        seed,
+        password=accounts.hash_password(password),
+        new_uniquifier=accounts.new_uniquifier,
+        keys=app.extensions["keys"],
+        now=clock.now(),
+    )
+    clinics = large.add_clinics(len(shares))
+    for number, (clinic, share) in enumerate(zip(clinics, shares, strict=True)):
+        large.invite(clinic, share)
+        if number % CLINICS_PER_LINE == 0:
+            click.echo(f"{clinic.name}: {share} invitations; {number + 1} of {len(shares)} clinics")
+    db.session.commit()
+    large_demo.tidy()
 
 
 def greet(settings: Config, password: str | None) -> None:

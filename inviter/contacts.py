@@ -87,7 +87,14 @@ def last_name(text: str) -> str:
 
 def name_key(first: str, last: str) -> str:
     """The folded name by which two spellings are the same person; a lone name has last == ""."""
-    return f"{_fold(first)} {_fold(last)}".strip()
+    return f"{fold(first)} {fold(last)}".strip()
+
+
+def fold(name: str) -> str:
+    """Only the letters, without case and marks: how names are compared and searched."""
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    letters = unicodedata.normalize("NFKD", folded).translate(FOLDING)
+    return "".join(c for c in letters if unicodedata.category(c).startswith("L"))[:KEY_LIMIT]
 
 
 def email(text: str) -> str | None:
@@ -180,7 +187,7 @@ def _name(text: str, missing: Problem) -> str:
         raise missing
     _refuse_link(name)
     _refuse_symbols(name)
-    if not _fold(name):
+    if not fold(name):
         raise Problem(missing.code, N_("Enter a name with at least one letter"))
     if name[0] in "-.":
         raise Problem("start", N_("Begin the name with a letter"))
@@ -203,12 +210,6 @@ def _refuse_symbols(name: str) -> None:
         if kind not in "LM" and character not in " '’-.":
             text = N_("Take out “%(character)s”. Use letters, spaces, hyphens, ’ and dots")
             raise Problem("symbol", text, character=character)
-
-
-def _fold(name: str) -> str:
-    folded = unicodedata.normalize("NFKD", name).casefold()
-    letters = unicodedata.normalize("NFKD", folded).translate(FOLDING)
-    return "".join(c for c in letters if unicodedata.category(c).startswith("L"))[:KEY_LIMIT]
 
 
 def _refuse_unclear_email(typed: str) -> None:

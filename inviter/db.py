@@ -6,6 +6,7 @@ Nothing here knows a table. The session is `db.session`; views, the worker and c
 import os
 import secrets
 import threading
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Enum,
     MetaData,
+    Table,
     TypeDecorator,
     event,
     func,
@@ -114,6 +116,40 @@ def change(statement: Any) -> int:
     """Execute an INSERT or UPDATE that carries its own condition; how many rows met it."""
     options = {"synchronize_session": False, "preserve_rowcount": True}
     return int(db.session.execute(statement, execution_options=options).rowcount)  # type: ignore[attr-defined]
+
+
+def bulk(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    tuples: Iterable[Sequence[Any]],
+) -> None:
+    """Insert many rows in the connection's transaction, twice as fast as SQLAlchemy's own way.
+
+    Values are as a model holds them, and are written as SQLAlchemy would; a column that is not
+    named gets what the database has for it, not the model's default. All are in memory at once.
+    On PostgreSQL errors are the driver's own.
+    """
+    types = [table.c[name].type.dialect_impl(connection.dialect) for name in columns]
+    writers = [each.bind_processor(connection.dialect) for each in types]
+    by_column = list(zip(*tuples, strict=True))  # most columns need no writing
+    if not by_column:
+        return
+    written = (
+        map(write, values) if write else values
+        for write, values in zip(writers, by_column, strict=True)
+    )
+    rows = list(zip(*written, strict=True))
+    names = ", ".join(columns)
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        marks = ", ".join("?" * len(columns))
+        insert_all = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  (ours)
+        connection.exec_driver_sql(insert_all, rows)
 
 
 def holds(column: Any, part: str) -> ColumnElement[bool]:

@@ -106,16 +106,25 @@ def fill(*, password: str, new_uniquifier: Callable[[], str], keys: Keys, now: d
     db.session.flush()
 
 
-def add_clinics(*, password: str, new_uniquifier: Callable[[], str], now: datetime) -> list[Clinic]:
+def add_clinics(
+    *,
+    password: str,
+    new_uniquifier: Callable[[], str],
+    now: datetime,
+    new_id: Callable[[], int] = new_id,
+) -> list[Clinic]:
     """The clinics with the people who work there; nobody is invited yet."""
     clinics = {
-        slug: Clinic(slug=slug, name=name, phone=phone, time_zone=TIME_ZONE, created_at=now)
+        slug: Clinic(
+            id=new_id(), slug=slug, name=name, phone=phone, time_zone=TIME_ZONE, created_at=now
+        )
         for slug, name, phone in CLINICS
     }
     db.session.add_all(clinics.values())
     db.session.flush()
     for person in PEOPLE:
         user = User(
+            id=new_id(),
             name=person.name,
             email=person.address,
             password=password,

@@ -4,11 +4,13 @@ Same clinic, same folded name, and the same email or phone; or the same name whe
 contact at all. Families share addresses: same contact under another name is another patient.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
 from inviter.contacts import Phone
@@ -66,16 +68,57 @@ class Checked:
     """Names of others at the clinic with this email or number: families share them."""
 
 
-def check(clinic: Clinic, recipients: Sequence[Recipient]) -> list[Checked]:
-    """What inviting these would do, in their order. Changes nothing; a fixed number of queries."""
+@dataclass(eq=False)
+class InvitedAnew(Exception):
+    """The same patient is invited, or a patient, without this invitation."""
+
+    known: Invitation | Patient | None
+    """None where we can't say which."""
+
+
+def check(
+    clinic: Clinic, recipients: Sequence[Recipient], *, but: Invitation | None = None
+) -> list[Checked]:
+    """What inviting these would do, in their order. Changes nothing; a fixed number of queries.
+
+    `but` is the invitation that the recipient stands on: it does not count, nor does the name of
+    those whom staff told apart from it.
+    """
     names = {each.name_key for each in recipients}
-    invitations = _invitations_named(clinic, names)
+    invitations = _invitations_named(clinic, names, but)
     patients = _patients_named(clinic, names)
     sharing = _sharing_contact(clinic, recipients)
     return [
-        _check_one(recipient, recipients[:place], invitations, patients, sharing)
+        _check_one(recipient, recipients[:place], invitations, patients, sharing, but)
         for place, recipient in enumerate(recipients)
     ]
+
+
+def same_as(
+    invitation: Invitation, email: str | None, number: str | None
+) -> Invitation | Patient | None:
+    """Who else an invitation's patient would be under these contacts, if anyone."""
+    clinic = db.session.get_one(Clinic, invitation.clinic_id)
+    names = invitation.first_name, invitation.last_name, invitation.name_key
+    phone = Phone(number, number, can_text=False) if number else None
+    recipient = Recipient(*names, email, phone, is_different=invitation.twin > 0)
+    checked = check(clinic, [recipient], but=invitation)[0]
+    return None if checked.fate == Fate.INVITED else checked.patient or checked.invitation
+
+
+@contextmanager
+def as_nobody_else(invitation: Invitation, email: str | None, number: str | None) -> Iterator[None]:
+    """A change that may meet the same patient, in the rule or at the same moment in an index.
+
+    Raises InvitedAnew then, with all as it was.
+    """
+    if known := same_as(invitation, email, number):
+        raise InvitedAnew(known)
+    try:
+        with db.session.begin_nested():
+            yield
+    except IntegrityError:
+        raise InvitedAnew(same_as(invitation, email, number)) from None
 
 
 def _check_one(
@@ -84,6 +127,7 @@ def _check_one(
     invitations: Iterable[Invitation],
     patients: Sequence[Patient],
     sharing: Iterable[Invitation],
+    but: Invitation | None,
 ) -> Checked:
     """The rule of who is the same patient, over what is known."""
     for place, other in enumerate(earlier):
@@ -96,7 +140,8 @@ def _check_one(
             return Checked(recipient, Fate.ALREADY_PATIENT, patient=patient, by_name_only=by_name)
     for invitation in invitations:
         mine = invitation.name_key, invitation.email, invitation.phone
-        if likeness := _likeness(recipient, *mine):
+        likeness = _likeness(recipient, *mine)
+        if likeness and not (likeness == Likeness.NAME and _are_told_apart(invitation, but)):
             joined = next((each for each in patients if each.invitation_id == invitation.id), None)
             fate = Fate.ALREADY_PATIENT if joined else Fate.ALREADY_INVITED
             by_name = likeness == Likeness.NAME
@@ -124,6 +169,11 @@ def _likeness(
     return Likeness.NAME if is_bare and not one.is_different else None
 
 
+def _are_told_apart(one: Invitation, other: Invitation | None) -> bool:
+    """Whether staff said, when they invited the later of the two, that it is another person."""
+    return other is not None and one.twin != other.twin
+
+
 def _shares_contact(one: Recipient, other: Invitation) -> bool:
     if one.name_key == other.name_key:
         return False
@@ -135,13 +185,19 @@ def _shares_contact(one: Recipient, other: Invitation) -> bool:
 LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
 
 
-def _invitations_named(clinic: Clinic, names: Iterable[str]) -> list[Invitation]:
+def _invitations_named(
+    clinic: Clinic, names: Iterable[str], but: Invitation | None
+) -> list[Invitation]:
+    query = select(Invitation).where(
+        Invitation.clinic_id == clinic.id, Invitation.name_key.in_(names), *LIVE
+    )
+    if but is not None:
+        query = query.where(Invitation.id != but.id)
     return list(
         db.session.scalars(
-            select(Invitation)
-            .where(Invitation.clinic_id == clinic.id, Invitation.name_key.in_(names), *LIVE)
-            .options(joinedload(Invitation.invited_by))
-            .order_by(Invitation.invited_at.desc(), Invitation.id.desc())
+            query.options(joinedload(Invitation.invited_by)).order_by(
+                Invitation.invited_at.desc(), Invitation.id.desc()
+            )
         )
     )
 

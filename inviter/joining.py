@@ -10,13 +10,19 @@ from datetime import datetime
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
-from inviter import activity
+from inviter import activity, outbox
 from inviter.activity import Action
 from inviter.contacts import name_key
 from inviter.db import change, db, insert, new_id
 from inviter.keys import Keys, link_id_in
 from inviter.models import Clinic, How, Invitation, Patient, User
 from inviter.status import Status
+
+WHAT_STAFF_CHANGE = (
+    *("accepted_at", "removed_at", "expires_at"),
+    *("provider_id", "email", "phone"),
+)
+"""Columns that may have changed since the invitation was read; a patient gets the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ def open_account(
 def accept(invitation: Invitation, *, account: User, how: How, now: datetime) -> Patient:
     """Make the patient; pressed again by the same account, the same patient.
 
-    One UPDATE decides. Raises Closed where another was first, or the invitation is removed or
-    expired.
+    One UPDATE decides. What is still queued for the invitation is not sent any more. Raises Closed
+    where another was first, or the invitation is removed or expired.
     """
     accepted = change(
         update(Invitation)
@@ -107,9 +113,10 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
         )
         .values(accepted_at=now)
     )
-    db.session.refresh(invitation, ["accepted_at", "removed_at", "expires_at"])
+    db.session.refresh(invitation, WHAT_STAFF_CHANGE)
     if not accepted:
         return _joined_already(invitation, account, now)
+    outbox.withdraw(invitation, because=Action.ACCEPTED)
     patient = Patient(
         clinic_id=invitation.clinic_id,
         user_id=account.id,
@@ -137,9 +144,12 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
 
 
 def patient_of(invitation: Invitation) -> Patient | None:
+    """Who joined by it; None again once removed from the clinic."""
     return db.session.scalar(
         select(Patient).where(
-            Patient.clinic_id == invitation.clinic_id, Patient.invitation_id == invitation.id
+            Patient.clinic_id == invitation.clinic_id,
+            Patient.invitation_id == invitation.id,
+            Patient.removed_at.is_(None),
         )
     )
 

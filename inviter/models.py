@@ -57,6 +57,7 @@ class How(StrEnum):
 
 LIVE = "removed_at IS NULL AND erased_at IS NULL"
 OPEN = "removed_at IS NULL AND accepted_at IS NULL"
+EXPIRING = f"{OPEN} AND clinic_id > 0"  # always so: who does not say it is kept off the index
 TROUBLED = f"{OPEN} AND sending IN ('failed', 'in doubt')"
 WITHOUT_MESSAGE = f"{OPEN} AND sending = 'none' AND code_given_at IS NULL"
 """Which rows an index holds; a query says the same words, or the index is not used."""
@@ -215,8 +216,8 @@ class Invitation(Base):
             where=f"{LIVE} AND email IS NULL AND phone IS NULL",
         ),
         Index("uq_invitation_code", "clinic_id", "code_mac", unique=True),
-        # The list is searched and sorted in this index alone; its other columns are never read
-        # for more than one page of rows.
+        # The list is searched and sorted in this index alone; only a page's rows are read. SQLite
+        # wants the columns of the condition in it too.
         _index(
             "ix_invitation_list",
             "clinic_id",
@@ -230,6 +231,7 @@ class Invitation(Base):
             "name_key",
             "email",
             "phone",
+            "removed_at",
             where="removed_at IS NULL",
         ),
         # What needs attention is counted in these.
@@ -239,10 +241,29 @@ class Invitation(Base):
             "expires_at",
             "sending",
             "doubt_since",
-            where=OPEN,
+            "accepted_at",
+            "removed_at",
+            where=EXPIRING,
         ),
-        _index("ix_invitation_trouble", "clinic_id", "sending", "doubt_since", where=TROUBLED),
-        _index("ix_invitation_code", "clinic_id", "expires_at", where=WITHOUT_MESSAGE),
+        _index(
+            "ix_invitation_trouble",
+            "clinic_id",
+            "sending",
+            "doubt_since",
+            "accepted_at",
+            "removed_at",
+            where=TROUBLED,
+        ),
+        _index(
+            "ix_invitation_code",
+            "clinic_id",
+            "expires_at",
+            "sending",
+            "code_given_at",
+            "accepted_at",
+            "removed_at",
+            where=WITHOUT_MESSAGE,
+        ),
         _index("ix_invitation_removed", "clinic_id", "removed_at", where="removed_at IS NOT NULL"),
     )
 
@@ -380,6 +401,7 @@ class Patient(Base):
             "name_key",
             "email",
             "phone",
+            "removed_at",
             where="removed_at IS NULL",
         ),
     )

@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, or_, select, tuple_, update
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, status
@@ -33,6 +34,17 @@ MOST_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 TURN_STEP_MS = 1000
+OVERTAKING: tuple[Any, ...] = (
+    *(Invitation.generation, Invitation.email, Invitation.phone),
+    *(Invitation.accepted_at, Invitation.removed_at),
+)
+"""Facts of an invitation that may make a message pointless while it is being sent."""
+MAY_HAVE_ARRIVED = (
+    DeliveryState.SENDING,
+    DeliveryState.SENT,
+    DeliveryState.DELIVERED,
+    DeliveryState.IN_DOUBT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,8 @@ class Claimed:
     delivery: Delivery
     attempt_id: str
     claim: str
+    sent_to: str | None
+    """The patient's address as it was when this was claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,57 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
     ]
     db.session.add_all(deliveries)
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
+
+
+def withdraw(
+    invitation: Invitation, channels: Iterable[Channel] = Channel, *, because: Action
+) -> None:
+    """What is queued for an invitation won't be sent. What a worker has claimed already may be.
+
+    Together with what it is withdrawn for: the invitation's row is locked by then, so that
+    `settle` sees it and queues nothing anew. A claim that is being made is waited for, one made
+    later passes over: it never waits, and so never in a circle.
+    """
+    withdrawn = change(
+        update(Delivery)
+        .where(
+            *_sent_for(invitation.clinic_id, invitation.id),
+            Delivery.channel.in_(list(channels)),
+            Delivery.state == DeliveryState.QUEUED,
+        )
+        .values(state=DeliveryState.WITHDRAWN, reason=because)
+    )
+    if withdrawn:
+        _sum_up(invitation.clinic_id, invitation.id)
+
+
+def requeue(invitation: Invitation) -> None:
+    """What the removal withdrew of the current send is sent after all."""
+    requeued = change(
+        update(Delivery)
+        .where(
+            *_sent_for(invitation.clinic_id, invitation.id),
+            Delivery.generation == invitation.generation,
+            Delivery.state == DeliveryState.WITHDRAWN,
+            Delivery.reason == Action.REMOVED,
+        )
+        .values(state=DeliveryState.QUEUED, reason=None)
+    )
+    if requeued:
+        _sum_up(invitation.clinic_id, invitation.id)
+
+
+def may_have_arrived(invitation: Invitation, channels: Iterable[Channel]) -> bool:
+    """Whether any message of the invitation, by these channels, did not fail for certain.
+
+    What is queued counts as not arrived: withdraw it first.
+    """
+    query = select(Delivery.id).where(
+        *_sent_for(invitation.clinic_id, invitation.id),
+        Delivery.channel.in_(list(channels)),
+        Delivery.state.in_(MAY_HAVE_ARRIVED),
+    )
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
@@ -136,12 +201,13 @@ def claim(limit: int, *, now: datetime) -> list[Claimed]:
 def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
     """Write down how the call ended; True where that was still ours to say.
 
-    Who finishes after the lease has lapsed may still turn doubt into certainty: the claim is the
-    same. Only a person's Resend makes another.
+    What staff or the patient have overtaken meanwhile is not tried again. Who finishes after the
+    lease has lapsed may still turn doubt into certainty: the claim is the same. Only a person's
+    Resend makes another.
     """
     delivery = claimed.delivery
-    _lock_invitation(delivery)
-    state, facts = _after(delivery, result, now)
+    overtaken = _overtaken_by(claimed, _lock_invitation(delivery))
+    state, facts = _after(delivery, result, overtaken, now)
     unsettled = [DeliveryState.SENDING]
     if result.answer != Answer.UNKNOWN:  # which is no news where there is doubt already
         unsettled.append(DeliveryState.IN_DOUBT)
@@ -237,11 +303,19 @@ def _begin(delivery: Delivery, mark: str, now: datetime) -> Claimed:
             started_at=now,
         )
     )
-    return Claimed(delivery, attempt_id, mark)
+    return Claimed(delivery, attempt_id, mark, _address(delivery.channel, delivery.invitation))
+
+
+def _address(channel: Channel, owner: Invitation | Row[Any] | None) -> str | None:
+    """Where an invitation's message goes by this channel, if anywhere."""
+    if owner is None:
+        return None
+    address: str | None = owner.email if channel == Channel.EMAIL else owner.phone
+    return address
 
 
 def _after(
-    delivery: Delivery, result: Result, now: datetime
+    delivery: Delivery, result: Result, overtaken: Action | None, now: datetime
 ) -> tuple[DeliveryState, dict[str, object]]:
     """The delivery's next state and facts."""
     if result.answer == Answer.ACCEPTED:
@@ -249,6 +323,8 @@ def _after(
     if result.answer == Answer.UNKNOWN:
         return DeliveryState.IN_DOUBT, {"doubt_since": now, "reason": result.reason}
     if result.again and delivery.attempts < MOST_ATTEMPTS:
+        if overtaken:
+            return DeliveryState.WITHDRAWN, {"doubt_since": None, "reason": overtaken}
         wait = result.wait or _back_off(delivery.attempts)
         return DeliveryState.QUEUED, {"not_before": now + wait, "doubt_since": None}
     return DeliveryState.FAILED, {
@@ -264,16 +340,42 @@ def _back_off(attempts: int) -> timedelta:
     return wait * (0.75 + secrets.randbelow(500) / 1000)
 
 
-def _lock_invitation(delivery: Delivery) -> None:
-    """Two channels settled at once take turns, so that the later one sees both."""
-    if delivery.invitation_id is not None:
-        db.session.execute(
-            select(Invitation.id)
-            .where(
-                Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id
-            )
-            .with_for_update()
-        )
+def _lock_invitation(delivery: Delivery) -> Row[Any] | None:
+    """What it says now; None for account mail.
+
+    Two channels settled at once take turns, so that the later one sees both.
+    """
+    if delivery.invitation_id is None:
+        return None
+    return db.session.execute(
+        select(*OVERTAKING)
+        .where(Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id)
+        .with_for_update()
+    ).one_or_none()
+
+
+def _overtaken_by(claimed: Claimed, invitation: Row[Any] | None) -> Action | None:
+    """What was done since the claim so that the message is not wanted again.
+
+    Removal comes last: what it alone withdrew, Undo sends after all.
+    """
+    if invitation is None:
+        return None
+    if invitation.generation != claimed.delivery.generation:
+        return Action.RESENT
+    if _address(claimed.delivery.channel, invitation) != claimed.sent_to:
+        return Action.CONTACT_CHANGED
+    if invitation.accepted_at:
+        return Action.ACCEPTED
+    return Action.REMOVED if invitation.removed_at else None
+
+
+def _sent_for(clinic_id: int, invitation_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Delivery.clinic_id == clinic_id,
+        Delivery.invitation_id == invitation_id,
+        Delivery.kind == Kind.INVITATION,
+    )
 
 
 ACTIONS = {
@@ -287,18 +389,7 @@ def _tell(delivery: Delivery, state: DeliveryState, reason: str | None, now: dat
     """Keep on the invitation what its deliveries amount to now, and record the change."""
     if delivery.invitation_id is None:
         return
-    here = (Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id)
-    current = select(Invitation.generation).where(*here).scalar_subquery()
-    deliveries = db.session.execute(
-        select(Delivery.state, Delivery.doubt_since).where(
-            Delivery.clinic_id == delivery.clinic_id,
-            Delivery.invitation_id == delivery.invitation_id,
-            Delivery.kind == Kind.INVITATION,
-            Delivery.generation == current,
-        )
-    ).all()
-    sending, doubt_since = status.amount_to(deliveries)
-    change(update(Invitation).where(*here).values(sending=sending, doubt_since=doubt_since))
+    _sum_up(delivery.clinic_id, delivery.invitation_id)
     if state in ACTIONS:
         activity.record(
             ACTIONS[state],
@@ -308,3 +399,16 @@ def _tell(delivery: Delivery, state: DeliveryState, reason: str | None, now: dat
             channel=delivery.channel,
             reason=reason,
         )
+
+
+def _sum_up(clinic_id: int, invitation_id: int) -> None:
+    """Keep on the invitation what the messages of its current send amount to."""
+    here = (Invitation.clinic_id == clinic_id, Invitation.id == invitation_id)
+    current = select(Invitation.generation).where(*here).scalar_subquery()
+    deliveries = db.session.execute(
+        select(Delivery.state, Delivery.doubt_since).where(
+            *_sent_for(clinic_id, invitation_id), Delivery.generation == current
+        )
+    ).all()
+    sending, doubt_since = status.amount_to(deliveries)
+    change(update(Invitation).where(*here).values(sending=sending, doubt_since=doubt_since))

@@ -1,5 +1,6 @@
 """The care team: who works at which clinic, and for whom one may invite."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -64,6 +65,12 @@ def add(clinic: Clinic, user: User, *, admin: bool, provider: bool, now: datetim
     db.session.add(member)
     db.session.flush()
     return member
+
+
+def keep_columns(user: User, columns: Sequence[str]) -> None:
+    """Of Invited Patients, for this person at every clinic; none means those of everyone."""
+    user.columns = ",".join(columns) or None
+    db.session.flush()
 
 
 def clinic_at(slug: str) -> Clinic | None:

@@ -1,11 +1,12 @@
-// The dialog, what to say when a request fails, small comforts. Every page works without it.
+// The dialog, failed requests, small comforts. Every page works without it.
 (function () {
   "use strict";
 
   const root = document.documentElement;
-  const dialog = document.getElementById("dialog");
-  const banner = document.getElementById("banner");
-  const live = document.getElementById("live");
+  const byId = (id) => document.getElementById(id);
+  const dialog = byId("dialog");
+  const banner = byId("banner");
+  const live = byId("live");
   const words = banner.dataset;
   const on = (name, act) => document.addEventListener(name, act);
   const say = (text) => { live.textContent = text; };
@@ -20,8 +21,8 @@
 
   function open(form) {
     const heading = dialog.querySelector("h2");
-    forgive(form);
-    opener = document.getElementById(form.dataset.opener) || document.activeElement;
+    if (form.id === "invite-form") forgive(form);
+    opener = byId(form.dataset.opener) || document.activeElement;
     dialog.setAttribute("aria-labelledby", heading.id);
     if (!dialog.open) dialog.showModal();
     heading.focus();
@@ -30,7 +31,7 @@
   // What was wrong is mended, or the check would not be here.
   function forgive(form) {
     title = title.replace(words.error + " ", "");
-    document.querySelectorAll("#errors, #" + form.id + " .fault").forEach((text) => text.remove());
+    document.querySelectorAll("#errors, form .fault").forEach((text) => text.remove());
     form.querySelectorAll(".wrong").forEach((field) => field.classList.remove("wrong"));
     form.querySelectorAll("[aria-invalid]").forEach((field) => {
       ["aria-invalid", "aria-describedby"].forEach((name) => field.removeAttribute(name));
@@ -48,7 +49,7 @@
     const kept = problem;
     dialog.replaceChildren();
     if (opener) document.title = title;
-    if (unsure) window.htmx.ajax("get", location.href, { target: "#results", select: "#results", swap: "outerHTML" });
+    if (unsure && byId("results")) window.htmx.ajax("get", location.href, { target: "#results", swap: "outerHTML" });
     unsure = false;
     if (kept) banner.prepend(problem = kept);
     if (opener && opener.isConnected) opener.focus();
@@ -58,13 +59,14 @@
   // After a swap: errors first, then what asks for focus, then the heading; never the body.
   on("htmx:afterSettle", (event) => {
     const { target, elt } = event.detail;
+    sessionStorage.clear(); // of the address, which may hold a name
     if (target === dialog) return open(event.detail.requestConfig.elt || elt);
     title = document.title;
-    const fresh = document.getElementById(target.id);
+    const fresh = byId(target.id);
     if (!fresh) return;
-    const summary = document.getElementById("errors");
+    const summary = byId("errors");
     if (fresh.id === "rows" && summary) summary.remove();
-    const isLeaving = fresh.id === "content" && dialog.open;
+    const isLeaving = dialog.contains(event.detail.requestConfig.elt) && !dialog.contains(fresh);
     if (isLeaving) {
       opener = null;
       dialog.close();
@@ -249,13 +251,13 @@
   }
 
   function show(button) {
-    const field = document.getElementById(button.dataset.show);
+    const field = byId(button.dataset.show);
     const isShown = field.type === "password";
     field.type = isShown ? "text" : "password";
     button.setAttribute("aria-pressed", String(isShown));
   }
 
-  const summary = document.getElementById("errors");
+  const summary = byId("errors");
   if (summary) summary.focus();
 
   on("keydown", (event) => {
@@ -263,6 +265,6 @@
     const form = event.target.closest("#invite-form");
     if (!form) return;
     event.preventDefault();
-    document.getElementById(form.dataset.opener).click();
+    byId(form.dataset.opener).click();
   });
 })();

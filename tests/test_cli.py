@@ -80,10 +80,30 @@ def test_the_demo_is_filled_with_the_password_given_and_only_once(app: Flask) ->
     assert run(app, "demo")[0] == 1
 
 
-def test_a_clinic_with_people_is_not_filled_again(app: Flask, cast: Cast) -> None:
-    code, printed = run(app, "demo")
+NONSENSE = [
+    (["--clinics", "2"], "Give at least 3 clinics: those of the demo are always there."),
+    (["--invitations", "7"], "Give at least 36 invitations, as the demo has."),
+    (["--clinics", "3", "--invitations", "9000000"], "give fewer invitations, or more clinics."),
+    (["--seed", "1"], "--seed goes with --clinics or --invitations: give either."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), NONSENSE)
+def test_a_demo_that_cannot_be_is_refused_before_anything_is_filled(
+    app: Flask, arguments: list[str], text: str
+) -> None:
+    code, printed = run(app, "demo", *arguments)
     assert code == 1
-    assert "The database is not empty: nothing was filled in." in printed
+    assert text in printed
+    with app.app_context():
+        assert db.session.scalars(select(Clinic)).all() == []
+
+
+def test_a_clinic_with_people_is_not_filled_again(app: Flask, cast: Cast) -> None:
+    for counts in ([], ["--clinics", "4"]):
+        code, printed = run(app, "demo", *counts)
+        assert code == 1
+        assert "The database is not empty: nothing was filled in." in printed
 
 
 @pytest.fixture

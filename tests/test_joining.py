@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from inviter import joining
+from inviter import joining, outbox, patients
 from inviter.db import db
 from inviter.joining import Closed
 from inviter.keys import Keys
-from inviter.models import Activity, How, Invitation, Patient, User
-from inviter.status import Status
+from inviter.models import Activity, Answer, Delivery, How, Invitation, Patient, User
+from inviter.outbox import Result
+from inviter.status import DeliveryState, Status
 from tests.at_once import at_once
 from tests.factories import Cast, account, invite, recipient
 
@@ -33,7 +34,7 @@ def code_of(invitation: Invitation, keys: Keys) -> str:
     )
 
 
-def patients() -> int:
+def joined() -> int:
     return db.session.scalar(select(func.count()).select_from(Patient)) or 0
 
 
@@ -104,7 +105,7 @@ def test_a_closed_invitation_can_be_accepted_by_nobody(
     with pytest.raises(Closed) as refused:
         joining.accept(invitation, account=account("x@example.org"), how=How.LINK, now=now)
     assert refused.value.status == status
-    assert patients() == 0
+    assert joined() == 0
 
 
 def test_accepting_makes_a_patient_of_the_clinic(invitation: Invitation, now: datetime) -> None:
@@ -115,6 +116,62 @@ def test_accepting_makes_a_patient_of_the_clinic(invitation: Invitation, now: da
     assert db.session.scalars(select(Invitation.accepted_at)).one() == now
     lines = db.session.scalars(select(Activity.action).order_by(Activity.id)).all()
     assert lines == ["invited", "accepted"]
+
+
+def test_what_is_still_queued_is_not_sent_to_who_has_joined(
+    invitation: Invitation, now: datetime
+) -> None:
+    joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
+    assert set(db.session.scalars(select(Delivery.state))) == {DeliveryState.WITHDRAWN}
+    assert not outbox.is_waiting(now + timedelta(days=9))
+
+
+def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
+    invitation: Invitation, now: datetime
+) -> None:
+    claimed = outbox.claim(9, now=now)
+    joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
+    for each in claimed:
+        outbox.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
+    assert not outbox.is_waiting(now + timedelta(days=9))
+
+
+def test_a_refused_acceptance_withdraws_nothing(invitation: Invitation, now: datetime) -> None:
+    with pytest.raises(Closed):
+        joining.accept(
+            invitation,
+            account=account("x@example.org"),
+            how=How.CODE,
+            now=invitation.expires_at,
+        )
+    assert outbox.is_waiting(now)
+
+
+def test_a_patient_gets_the_contact_that_staff_put_right_meanwhile(
+    app: Flask, invitation: Invitation, now: datetime
+) -> None:
+    def put_right() -> None:
+        db.session.execute(update(Invitation).values(email="right@example.org"))
+        db.session.commit()
+
+    who = account("parent@example.org")
+    db.session.commit()
+    at_once(app, put_right)
+    patient = joining.accept(invitation, account=who, how=How.LINK, now=now)
+    assert patient.email == "right@example.org"
+
+
+def test_who_was_removed_from_the_clinic_finds_the_old_invitation_closed(
+    cast: Cast, invitation: Invitation, now: datetime
+) -> None:
+    who = account("parent@example.org")
+    patient = joining.accept(invitation, account=who, how=How.LINK, now=now)
+    patients.remove(patient, by=cast.ana, now=now)
+    assert joining.patient_of(invitation) is None
+    assert joining.patients_of(who) == []
+    with pytest.raises(Closed) as refused:
+        joining.accept(invitation, account=who, how=How.LINK, now=now)
+    assert refused.value.status == Status.REMOVED
 
 
 def test_an_invitation_expires_at_its_moment_and_not_before(
@@ -133,7 +190,7 @@ def test_one_account_can_hold_several_patients(
     other = invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=now)
     joining.accept(invitation, account=parent, how=How.LINK, now=now)
     joining.accept(other, account=parent, how=How.LINK, now=now)
-    assert patients() == 2
+    assert joined() == 2
 
 
 def test_a_link_that_was_replaced_meanwhile_accepts_nothing(
@@ -167,7 +224,7 @@ def test_a_hundred_presses_make_one_patient(
     db.session.commit()
     answers = at_once(app, *[press(invitation, who, now)] * 100)
     assert len(set(answers)) == 1
-    assert patients() == 1
+    assert joined() == 1
 
 
 def test_of_many_accounts_at_once_one_wins(
@@ -177,7 +234,7 @@ def test_of_many_accounts_at_once_one_wins(
     db.session.commit()
     answers = at_once(app, *[press(invitation, who, now) for who in people])
     assert answers.count(Status.ACCEPTED) == 15
-    assert patients() == 1
+    assert joined() == 1
 
 
 def test_an_address_has_one_account(cast: Cast, now: datetime) -> None:

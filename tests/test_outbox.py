@@ -1,14 +1,17 @@
 """The journal: nothing is called twice by itself, nothing is lost, every doubt is shown."""
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
 from inviter import inviting, outbox
+from inviter.activity import Action
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import (
@@ -403,6 +406,144 @@ class TestSettle:
         assert len(claimed) == 16
         at_once(app, *[lambda each=each: settle(each, REFUSED, now) for each in claimed])
         assert [sending(each) for each in made] == [Sending.FAILED] * 8
+
+    @pytest.mark.parametrize(
+        ("change", "because"),
+        [
+            ({"removed_at": datetime(2026, 5, 12, tzinfo=UTC)}, Action.REMOVED),
+            ({"accepted_at": datetime(2026, 5, 12, tzinfo=UTC)}, Action.ACCEPTED),
+            ({"generation": 2}, Action.RESENT),
+            ({"email": "another@example.org"}, Action.CONTACT_CHANGED),
+            ({"email": None}, Action.CONTACT_CHANGED),
+        ],
+    )
+    def test_what_was_overtaken_is_not_tried_again(
+        self, invitation: Invitation, now: datetime, change: dict[str, object], because: Action
+    ) -> None:
+        claimed = claim_one(now)
+        db.session.execute(update(Invitation).values(change))
+        settle(claimed, BUSY, now)
+        assert (state(claimed), delivery(claimed).reason) == (DeliveryState.WITHDRAWN, because)
+        assert claim(now + timedelta(days=365)) == []
+
+    def test_another_phone_keeps_no_email_from_being_tried_again(
+        self, by_both: Invitation, now: datetime
+    ) -> None:
+        email, text = claim(now)
+        db.session.execute(update(Invitation).values(phone=None, can_text=False))
+        settle(email, BUSY, now)
+        settle(text, BUSY, now)
+        assert (state(email), state(text)) == (DeliveryState.QUEUED, DeliveryState.WITHDRAWN)
+
+    @pytest.mark.parametrize(
+        ("result", "then"),
+        [
+            (ACCEPTED, DeliveryState.SENT),
+            (REFUSED, DeliveryState.FAILED),
+            (UNKNOWN, DeliveryState.IN_DOUBT),
+        ],
+    )
+    def test_any_other_end_is_told_of_a_removed_one_too(
+        self, invitation: Invitation, now: datetime, result: Result, then: DeliveryState
+    ) -> None:
+        claimed = claim_one(now)
+        db.session.execute(update(Invitation).values(removed_at=now))
+        settle(claimed, result, now)
+        assert state(claimed) == then
+
+    def test_the_last_refusal_of_a_removed_one_is_a_failure(
+        self, invitation: Invitation, now: datetime
+    ) -> None:
+        db.session.execute(update(Delivery).values(attempts=MOST_ATTEMPTS - 1))
+        claimed = claim_one(now)
+        db.session.execute(update(Invitation).values(removed_at=now))
+        settle(claimed, BUSY, now)
+        assert state(claimed) == DeliveryState.FAILED
+
+    def test_what_was_withdrawn_leaves_no_line(self, invitation: Invitation, now: datetime) -> None:
+        claimed = claim_one(now)
+        db.session.execute(update(Invitation).values(removed_at=now))
+        settle(claimed, BUSY, now)
+        assert lines(invitation) == ["invited"]
+        assert sending(invitation) == Sending.NONE
+
+
+class TestWithdraw:
+    def withdraw(self, invitation: Invitation, *channels: Channel, because: Action) -> None:
+        outbox.withdraw(invitation, channels or Channel, because=because)
+        db.session.commit()
+
+    def test_what_is_queued_is_never_claimed(self, by_both: Invitation, now: datetime) -> None:
+        self.withdraw(by_both, because=Action.REMOVED)
+        assert claim(now + timedelta(days=365)) == []
+        assert sending(by_both) == Sending.NONE
+
+    def test_what_waits_for_its_next_try_is_queued_too(
+        self, invitation: Invitation, now: datetime
+    ) -> None:
+        settle(claim_one(now), BUSY, now)
+        self.withdraw(invitation, because=Action.REMOVED)
+        assert not outbox.is_waiting(now + timedelta(days=365))
+
+    def test_the_other_channel_is_left(self, by_both: Invitation, now: datetime) -> None:
+        self.withdraw(by_both, Channel.EMAIL, because=Action.CONTACT_CHANGED)
+        assert claim_one(now).delivery.channel == Channel.SMS
+        assert sending(by_both) == Sending.UNDER_WAY
+
+    def test_another_invitation_is_left(self, invite_many: InviteMany, now: datetime) -> None:
+        first, second = invite_many(2)
+        self.withdraw(first, because=Action.REMOVED)
+        assert claim_one(now).delivery.invitation_id == second.id
+
+    def test_what_is_claimed_stays_claimed(self, invitation: Invitation, now: datetime) -> None:
+        claimed = claim_one(now)
+        self.withdraw(invitation, because=Action.REMOVED)
+        assert settle(claimed, ACCEPTED, now)
+        assert state(claimed) == DeliveryState.SENT
+
+    def test_who_withdraws_waits_for_a_claim_and_finds_it_taken(
+        self, app: Flask, invitation: Invitation, now: datetime
+    ) -> None:
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer")
+        held = outbox.claim(1, now=now)
+        with ThreadPoolExecutor(1) as pool:
+            withdrawing = pool.submit(at_once, app, lambda: self.withdraw_anew(invitation))
+            time.sleep(0.3)
+            assert not withdrawing.done()
+            db.session.commit()
+            withdrawing.result()
+        assert state(held[0]) == DeliveryState.SENDING
+
+    def withdraw_anew(self, invitation: Invitation) -> None:
+        self.withdraw(invitation, because=Action.REMOVED)
+
+    def test_a_claimer_passes_over_what_is_being_withdrawn(
+        self, app: Flask, invitation: Invitation, now: datetime
+    ) -> None:
+        if db.engine.dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer")
+        outbox.withdraw(invitation, because=Action.REMOVED)
+        (taken,) = at_once(app, lambda: claim(now))
+        db.session.commit()
+        assert taken == []
+
+    def test_only_what_the_removal_withdrew_is_queued_again(
+        self, by_both: Invitation, now: datetime
+    ) -> None:
+        self.withdraw(by_both, Channel.EMAIL, because=Action.CONTACT_CHANGED)
+        self.withdraw(by_both, because=Action.REMOVED)
+        outbox.requeue(by_both)
+        assert claim_one(now).delivery.channel == Channel.SMS
+        assert sending(by_both) == Sending.UNDER_WAY
+
+    def test_nothing_of_an_earlier_send_is_queued_again(
+        self, invitation: Invitation, now: datetime
+    ) -> None:
+        self.withdraw(invitation, because=Action.REMOVED)
+        invitation.generation = 2
+        outbox.requeue(invitation)
+        assert claim(now) == []
 
 
 class TestDoubtLapsed:

@@ -18,19 +18,20 @@ from inviter.web import guards
 from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
-PURE = ("clock", "codes", "contacts", "keys", "search", "status")
+PURE = ("clock", "codes", "contacts", "crowd", "keys", "search", "status")
 STORAGE = ("db", "models")
 USE_CASES = (
     *("activity", "duplicates", "invitations", "inviting", "joining", "listing", "outbox"),
-    *("patients", "team"),
+    *("patients", "readdressing", "selection", "team"),
 )
-EDGES = ("cli", "config", "demo", "logs", "messages", "senders", "web", "worker")
+EDGES = (*("cli", "config", "demo", "large_demo", "logs", "messages", "senders", "web", "worker"),)
 LAYERS = {
     name: level for level, names in enumerate((PURE, STORAGE, USE_CASES, EDGES)) for name in names
 }
 
 BETWEEN_EDGES = {
-    "cli": {"config", "demo", "worker"},
+    "cli": {"config", "demo", "large_demo", "worker"},
+    "large_demo": {"demo"},
     "messages": {"config", "senders"},
     "web": {"config", "logs"},
     "worker": {"config", "logs", "messages", "senders"},

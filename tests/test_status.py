@@ -12,7 +12,7 @@ from inviter.db import db
 from inviter.keys import Keys
 from inviter.listing import has_status
 from inviter.models import Invitation
-from inviter.status import DeliveryState, Sending, Status
+from inviter.status import DeliveryState, Moment, Sending, Status
 from tests.factories import Cast, invite, recipient
 
 NOW = datetime(2026, 5, 12, 16, 5, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_the_sql_twin_says_the_same_of_every_case(cast: Cast, keys: Keys) -> Non
     rows = {_insert(case, place, cast, keys): case for place, case in enumerate(CASES)}
     for word in Status:
         found = db.session.scalars(
-            select(Invitation.id).where(has_status(word, now=NOW, doubt_after=DOUBT_AFTER))
+            select(Invitation.id).where(has_status(word, Moment(NOW, DOUBT_AFTER)))
         ).all()
         assert [rows[each] for each in found if rows[each].means != word] == []
         assert len(found) == sum(case.means == word for case in CASES)
@@ -105,6 +105,7 @@ class Message:
 
 QUEUED, LEAVING = Message(DeliveryState.QUEUED), Message(DeliveryState.SENDING)
 SENT, DELIVERED = Message(DeliveryState.SENT), Message(DeliveryState.DELIVERED)
+WITHDRAWN = Message(DeliveryState.WITHDRAWN)
 FAILED, SUPPRESSED = Message(DeliveryState.FAILED), Message(DeliveryState.SUPPRESSED)
 EARLIER, LATER = Message(DeliveryState.IN_DOUBT, PAST), Message(DeliveryState.IN_DOUBT, NOW)
 
@@ -129,6 +130,10 @@ EARLIER, LATER = Message(DeliveryState.IN_DOUBT, PAST), Message(DeliveryState.IN
         ([FAILED, EARLIER], (Sending.IN_DOUBT, PAST)),
         ([SUPPRESSED, EARLIER], (Sending.IN_DOUBT, PAST)),
         ([EARLIER, LATER], (Sending.IN_DOUBT, NOW)),
+        ([WITHDRAWN], (Sending.NONE, None)),
+        ([WITHDRAWN, QUEUED], (Sending.UNDER_WAY, None)),
+        ([WITHDRAWN, FAILED], (Sending.FAILED, None)),
+        ([WITHDRAWN, EARLIER], (Sending.IN_DOUBT, PAST)),
     ],
 )
 def test_what_the_messages_of_one_send_amount_to(
@@ -138,8 +143,8 @@ def test_what_the_messages_of_one_send_amount_to(
     assert status.amount_to(reversed(messages)) == amount
 
 
-def test_every_state_of_a_message_amounts_to_something() -> None:
-    for state in DeliveryState:
+def test_every_state_of_a_message_but_withdrawn_amounts_to_something() -> None:
+    for state in set(DeliveryState) - {DeliveryState.WITHDRAWN}:
         sending, _ = status.amount_to([Message(state, NOW)])
         assert sending != Sending.NONE
 

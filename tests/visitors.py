@@ -29,8 +29,29 @@ class Visitor:
         self.submit(address=address, password=password)
         return self
 
-    def open(self, path: str) -> "Visitor":
-        return self._show(self.client.get(path, follow_redirects=True))
+    def open(self, path: str, query: dict[str, str] | None = None) -> "Visitor":
+        return self._show(self.client.get(path, query_string=query, follow_redirects=True))
+
+    def follow(self, selector: str) -> "Visitor":
+        """Press a link: a page, or with htmx what it brings."""
+        link = self.page.select_one(selector)
+        assert link is not None, f"no {selector} on {self.path}"
+        assert link.get("hx-get") in (None, link["href"]), (
+            "htmx opens another address than the link"
+        )
+        if not (self.htmx and link.get("hx-get")):
+            return self.open(str(link["href"]))
+        headers = {"HX-Request": "true", "HX-Target": _target(link)}
+        return self._show(self.client.get(str(link["href"]), headers=headers))
+
+    def tick(self, name: str, value: str, ticked: bool = True) -> "Visitor":
+        """One of several boxes with the same name."""
+        box = self.page.select_one(f"input[name='{name}'][value='{value}']")
+        assert box is not None, f"no box {name} {value} on {self.path}"
+        box.attrs.pop("checked", None)
+        if ticked:
+            box["checked"] = ""
+        return self
 
     def submit(
         self, button: str = "", *, form: str = "main form", **values: str | None
@@ -49,12 +70,14 @@ class Visitor:
         action = str(pressed.get("formaction") or element["action"])
         swapped = pressed.get("hx-post") if pressed.get("formaction") else element.get("hx-post")
         assert swapped in (None, action), "htmx posts to another address than the form"
-        return self.post(action, data, htmx=self.htmx and swapped is not None)
+        target = _target(pressed if pressed.get("formaction") else element)
+        return self.post(action, data, htmx=self.htmx and swapped is not None, target=target)
 
-    def post(self, path: str, data: Any, *, htmx: bool = False) -> "Visitor":
+    def post(self, path: str, data: Any, *, htmx: bool = False, target: str = "") -> "Visitor":
         headers = {}
         if htmx:
             headers = {"HX-Request": "true", "HX-Current-URL": f"http://localhost{self.path}"}
+            headers["HX-Target"] = target
         return self._show(self.client.post(path, data=data, headers=headers, follow_redirects=True))
 
     @property
@@ -107,8 +130,21 @@ class Visitor:
                 dialog.append(element)
             if element.get("id") == "content":
                 self.path = self.response.request.path
-                for dialog in self.page.select("#dialog"):
-                    dialog.clear()
+            if here is not None and element.name != "title" and element.get("id") != "live":
+                self._leave_dialog(element)
+
+    def _leave_dialog(self, swapped: Tag) -> None:
+        """It closes when its form has changed what is behind it."""
+        for dialog in self.page.select("#dialog"):
+            if swapped.find_parent(id="dialog") is None:
+                dialog.clear()
+
+
+def _target(element: Tag) -> str:
+    """The id of what htmx would replace."""
+    aim = str(element.get("hx-target", ""))
+    row = element.find_parent("tr") if aim == "closest tr" else None
+    return str(row["id"]) if row else aim.removeprefix("#")
 
 
 def _button(form: Tag, words: str) -> Tag:
@@ -143,6 +179,8 @@ def _type(form: Tag, name: str, value: str | None) -> None:
 def _fields(form: Tag) -> MultiDict[str, str]:
     data: MultiDict[str, str] = MultiDict()
     for field in form.select("input[name], select[name], textarea[name]"):
+        if field.has_attr("disabled"):
+            continue
         if field.name == "select":
             chosen = field.select_one("option[selected]") or field.select_one("option")
             value = str(chosen["value"]) if chosen else ""

@@ -16,21 +16,26 @@ from inviter.web import (
     accounts,
     assets,
     auth,
+    columns,
     errors,
+    export,
     formats,
     guards,
     health,
     home,
+    invitations,
     invite,
     joining,
     listing,
     mailbox,
     navigation,
+    patients,
+    selected,
 )
 
 csrf = CSRFProtect()
 
-REDRAWS = ("invite.confirm", "invite.rows")
+REDRAWS = ("columns.arrange", "invite.confirm", "invite.rows")
 """POSTs that change nothing."""
 
 MOST_ID = 2**63 - 1
@@ -74,7 +79,19 @@ def init(app: Flask) -> None:
     navigation.init(app)
     errors.init(app)
     auth.init(app)
-    for module in (accounts, home, invite, listing, joining, health):
+    for module in (
+        accounts,
+        columns,
+        export,
+        home,
+        invitations,
+        invite,
+        listing,
+        joining,
+        health,
+        patients,
+        selected,
+    ):
         app.register_blueprint(module.bp)
     if settings.demo:
         app.register_blueprint(mailbox.bp)

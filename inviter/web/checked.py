@@ -7,7 +7,7 @@ from typing import Any
 from flask import url_for
 from flask_babel import gettext as _
 
-from inviter import inviting, listing, status
+from inviter import inviting, listing, patients, status
 from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
@@ -112,15 +112,15 @@ def sent_page(
     """What became of everyone that was confirmed, in the order typed."""
     ids = [each for _fate, each in confirmation.outcome]
     invited = {each.id: each for each in listing.these(clinic, ids)}
-    patients = {each.id: each for each in listing.patients_by_id(clinic, ids)}
-    messages = listing.messages_of(clinic, list(invited.values()))
+    joined = {each.id: each for each in patients.these(clinic, ids)}
+    messages = listing.messages_of(clinic, {each.id: each.generation for each in invited.values()})
     rows: list[SentRow] = []
     others: list[NotInvited] = []
     for fate, each in confirmation.outcome:
         if fate == Fate.INVITED:
             rows.append(_sent_row(invited[each], messages.get(each, ()), at, keys))
             continue
-        known = patients.get(each) or invited[each]
+        known = joined.get(each) or invited[each]
         twice = fate == Fate.REPEATED
         others.append(
             NotInvited(known.name, _("Entered twice") if twice else _known(known, clinic, at))

@@ -1,18 +1,19 @@
 """Facts put into words: days and moments at the clinic, statuses, what became of a message."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask_babel import format_date, get_locale, ngettext
 from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
 
 from inviter import contacts
-from inviter.contacts import Problem
-from inviter.listing import Page, Sent
+from inviter.contacts import N_, Problem
+from inviter.listing import ACCEPTED_STAY, SOON, Attention, InvitedRow, Page, Sent
 from inviter.models import Channel, Clinic, How
 from inviter.status import DeliveryState, Status
 
@@ -24,7 +25,13 @@ def init(app: Flask) -> None:
 
 def day(at: datetime, clinic: Clinic) -> str:
     """22 Nov 2026, by the clinic's calendar."""
-    return format_date(at.astimezone(ZoneInfo(clinic.time_zone)), "d MMM y", rebase=False)
+    return _day(at.astimezone(ZoneInfo(clinic.time_zone)).date(), language())
+
+
+@lru_cache(maxsize=4096)
+def _day(date: date, language: str) -> str:
+    """The same few hundred days stand in every list. `language` is that of the reader."""
+    return format_date(date, "d MMM y", rebase=False)
 
 
 def moment(at: datetime, clinic: Clinic) -> str:
@@ -39,14 +46,38 @@ def problem(refused: Problem) -> str:
     return _(refused.template, **refused.values)
 
 
+STATUSES = {
+    Status.PENDING: N_("Pending"),
+    Status.ACCEPTED: N_("Accepted"),
+    Status.EXPIRED: N_("Expired"),
+    Status.ERROR_SENDING: N_("Error Sending"),
+    Status.REMOVED: N_("Removed"),
+}
+CHANNELS = {Channel.EMAIL: N_("Email"), Channel.SMS: N_("Text")}
+STATES = {
+    DeliveryState.SENT: N_("Sent"),
+    DeliveryState.DELIVERED: N_("Delivered"),
+    DeliveryState.SUPPRESSED: N_("Opted out of messages"),
+}
+REASONS = {
+    "refused": N_("The address was refused: check it"),
+    "no-such-address": N_("This address does not exist: check it"),
+    "too-large": N_("The message was too large"),
+    "busy": N_("The service that sends messages was busy for too long"),
+    "unreachable": N_("The service that sends messages could not be reached"),
+    "not-permitted": N_("The service that sends messages refuses us: tell your administrator"),
+    "channel-off": N_("Texts are switched off"),
+}
+
+
+@cache
+def _word(text: str, language: str) -> str:
+    """A fixed text in the reader's language; the same few stand in every row of every list."""
+    return _(text)
+
+
 def status(value: Status) -> str:
-    return {
-        Status.PENDING: _("Pending"),
-        Status.ACCEPTED: _("Accepted"),
-        Status.EXPIRED: _("Expired"),
-        Status.ERROR_SENDING: _("Error Sending"),
-        Status.REMOVED: _("Removed"),
-    }[value]
+    return _word(STATUSES[value], language())
 
 
 def details(sent: Sequence[Sent], under: Status, *, has_contact: bool) -> list[str]:
@@ -59,13 +90,57 @@ def details(sent: Sequence[Sent], under: Status, *, has_contact: bool) -> list[s
     return [f"{channel(each.channel)}: {said}" for each, said in zip(sent, words, strict=True)]
 
 
+def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
+    """The small lines under a status in the list."""
+    if row.status == Status.REMOVED:
+        return []
+    if row.status == Status.ACCEPTED and row.accepted_at:
+        return [_leaves(row.accepted_at + ACCEPTED_STAY, clinic, now)]
+    if row.status == Status.EXPIRED:
+        return [day(row.expires_at, clinic)]
+    found = details(row.sent, row.status, has_contact=bool(row.email or row.phone))
+    if not row.sent and row.code_given_at:
+        found = [_("Code given %(day)s", day=day(row.code_given_at, clinic))]
+    if row.status == Status.PENDING and row.expires_at <= now + SOON:
+        found.append(_("Expires %(day)s", day=day(row.expires_at, clinic)))
+    return found
+
+
+def _leaves(at: datetime, clinic: Clinic, now: datetime) -> str:
+    zone = ZoneInfo(clinic.time_zone)
+    days = (at.astimezone(zone).date() - now.astimezone(zone).date()).days
+    if days < 1:
+        return _("Leaves this list today")
+    if days == 1:
+        return _("Leaves this list tomorrow")
+    return _("Leaves this list %(day)s", day=day(at, clinic))
+
+
+def attention(kind: Attention, number: str = "") -> str:
+    """What needs doing; with a number, for how many."""
+    words = {
+        Attention.CODE: (_("Code to be given"), _("%(number)s to be given the code")),
+        Attention.ERROR: (_("Could not be delivered"), _("%(number)s could not be delivered")),
+        Attention.SOON: (_("Expires within 3 days"), _("%(number)s expiring within 3 days")),
+        Attention.EXPIRED: (_("Expired"), _("%(number)s expired")),
+    }[kind]
+    return words[1] % {"number": number} if number else words[0]
+
+
+def ago(passed: timedelta) -> str:
+    minutes = int(passed.total_seconds() // 60)
+    if minutes < 1:
+        return _("less than a minute ago")
+    return ngettext("%(num)d minute ago", "%(num)d minutes ago", minutes)
+
+
 def unsent(*, has_contact: bool) -> str:
     """Where nothing is sent; a number abroad is a contact that gets no texts."""
     return _("No message: give the code") if has_contact else _("No contact: give the code")
 
 
 def channel(value: Channel) -> str:
-    return {Channel.EMAIL: _("Email"), Channel.SMS: _("Text")}[value]
+    return _word(CHANNELS[value], language())
 
 
 def message(sent: Sent, under: Status) -> str:
@@ -74,11 +149,7 @@ def message(sent: Sent, under: Status) -> str:
         return _("May have arrived")
     if sent.state == DeliveryState.FAILED:
         return reason(sent.reason)
-    return {
-        DeliveryState.SENT: _("Sent"),
-        DeliveryState.DELIVERED: _("Delivered"),
-        DeliveryState.SUPPRESSED: _("Opted out of messages"),
-    }.get(sent.state, _("Sending"))
+    return _word(STATES.get(sent.state, N_("Sending")), language())
 
 
 def phone(e164: str | None) -> str:
@@ -88,15 +159,7 @@ def phone(e164: str | None) -> str:
 
 def reason(code: str | None) -> str:
     """Why a message did not leave, so that someone at a front desk can act on it."""
-    return {
-        "refused": _("The address was refused: check it"),
-        "no-such-address": _("This address does not exist: check it"),
-        "too-large": _("The message was too large"),
-        "busy": _("The service that sends messages was busy for too long"),
-        "unreachable": _("The service that sends messages could not be reached"),
-        "not-permitted": _("The service that sends messages refuses us: tell your administrator"),
-        "channel-off": _("Texts are switched off"),
-    }.get(code or "", _("The message could not be sent"))
+    return _word(REASONS.get(code or "", N_("The message could not be sent")), language())
 
 
 def how_sent(sent: Sequence[Sent], *, has_contact: bool) -> str:
@@ -123,4 +186,8 @@ def count_patients(page: Page[Any]) -> str:
 
 
 def language() -> str:
-    return str(get_locale())
+    """Asked for with every word: found once a request."""
+    if "language" not in g:
+        g.language = str(get_locale())
+    found: str = g.language
+    return found

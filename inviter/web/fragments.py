@@ -9,21 +9,48 @@ from flask import Response, make_response, render_template, request
 from jinja2_fragments.flask import render_block
 
 
-def respond(template: str, *blocks: str, status: int = 200, **context: Any) -> Response:
-    """The page, or for htmx its blocks, with the page's title and what there is to announce.
+def respond(
+    template: str,
+    *blocks: str,
+    status: int = 200,
+    row: str | None = None,
+    url: str | None = None,
+    **context: Any,
+) -> Response:
+    """The page; for htmx the one of its blocks that is to be replaced, or else the first.
 
-    A refusal (4xx) redraws its blocks wherever they stand, not where the form was aimed.
+    With it come the page's title and what there is to announce. A refusal (4xx) redraws its block
+    wherever that stands, not where the form was aimed. Where `row` names a row of a table, htmx
+    gets that row alone. `url` is the address by which the browser remembers what it shows.
     """
     if not wants_fragment():
         return make_response(render_template(template, **context), status)
+    if row:
+        return _row(row, status, context)
+    target = request.headers.get("HX-Target", "")
+    block = target if target in blocks else blocks[0]
     title = render_block(template, "title", **context)
-    around = render_template("fragment.html", title=title, whole="content" in blocks)
-    parts = [render_block(template, block, **context) for block in blocks]
-    response = make_response("".join([around, *parts]), status)
+    around = render_template("fragment.html", title=title, whole=block == "content")
+    response = make_response(around + render_block(template, block, **context), status)
     if status >= 400:
-        response.headers["HX-Retarget"] = f"#{blocks[0]}"
-        response.headers["HX-Reswap"] = "outerHTML"
+        _aim(response, block)
+    if url and not request.headers.get("HX-Current-URL", "").endswith(url):
+        response.headers["HX-Push-Url"] = url
     return response
+
+
+def _row(name: str, status: int, context: dict[str, Any]) -> Response:
+    """A row comes first: behind other elements a browser would not read it as one."""
+    row = render_block("patients/row.html", "row", **context)
+    around = render_template("fragment.html", title="", whole=False)
+    response = make_response(row + around, status)
+    _aim(response, name)
+    return response
+
+
+def _aim(response: Response, target: str) -> None:
+    response.headers["HX-Retarget"] = f"#{target}"
+    response.headers["HX-Reswap"] = "outerHTML"
 
 
 def wants_fragment() -> bool:

@@ -6,9 +6,10 @@ exist get the same 404.
 
 from flask import Response, abort, current_app, g, request
 
-from inviter import team
+from inviter import invitations, team
 from inviter.config import Config
 from inviter.keys import Keys
+from inviter.models import Invitation
 from inviter.web import auth
 
 PUBLIC = frozenset(
@@ -53,3 +54,13 @@ def admit() -> Response | None:
         g.membership = team.membership(g.user, slug) or abort(404)
         g.clinic = g.membership.clinic
     return None
+
+
+def invitation_or_404(invitation_id: int) -> Invitation:
+    """One of this clinic's, as it stands now; removed ones too."""
+    return invitations.of(g.clinic, invitation_id) or abort(404)
+
+
+def admins_only() -> None:
+    if not g.membership.is_admin:
+        abort(403)

@@ -14,17 +14,28 @@ from inviter.duplicates import Checked, Fate
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
-from inviter.web import checked, forms, guards, home
+from inviter.web import addresses, checked, forms, guards, home
+from inviter.web.addresses import Address
 from inviter.web.forms import InviteForm
 from inviter.web.fragments import respond
-from inviter.web.listing import invited_list, number
+from inviter.web.invited import InvitedList
 
 bp = Blueprint("invite", __name__, url_prefix="/c/<slug>")
+
+LISTED = ("list", "results")
+"""What of the list may be redrawn."""
 
 
 @bp.get("/invite")
 def page(slug: str) -> Response:
-    return home.remember_clinic(_page(_form()), slug)
+    return home.remember_clinic(show(addresses.read(request.args, on="invite")), slug)
+
+
+def show(
+    address: Address, status: int = 200, row_id: int | None = None, block: str = "content"
+) -> Response:
+    """Invite Patients with an empty form, and the list at this address."""
+    return _page(_form(), status, block=block, invited=InvitedList(address, row_id))
 
 
 @bp.post("/invite/rows")
@@ -86,10 +97,16 @@ def again(slug: str) -> BaseResponse:
 def sent(slug: str, key: str) -> Response:
     """Invitations Sent: reloadable, the same for everyone at the clinic."""
     confirmation = inviting.confirmation(g.clinic, key) or abort(404)
-    look = number("look", default=0)
+    look = _look()
     page = checked.sent_page(confirmation, g.clinic, _moment(), look=look, keys=guards.keys())
     block = "sent" if "look" in request.args else "content"
     return respond("invite/sent.html", block, sent=page)
+
+
+def _look() -> int:
+    """How often "Invitations Sent" has looked at what is being sent."""
+    typed = request.args.get("look", "")
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
 
 
 def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteForm:
@@ -102,16 +119,24 @@ def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteFo
     )
 
 
-def _page(form: InviteForm, code: int = 200, *, block: str = "content") -> Response:
+def _page(
+    form: InviteForm, code: int = 200, *, block: str = "content", invited: InvitedList | None = None
+) -> Response:
     """The form and the list; `block` is what is redrawn for who has the page already."""
+    address = addresses.read(request.args, on="invite")
+    invited = invited or InvitedList(address)
     return respond(
         "invite/invite.html",
         block,
+        *LISTED,
         status=code,
+        row=invited.row_name,
+        url=invited.remembered if request.method == "GET" else None,
         form=form,
         errors=form.summary(),
         options=_options(),
-        listing=invited_list("invite.page"),
+        listing=invited,
+        kept=address.arguments(),
     )
 
 

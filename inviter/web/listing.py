@@ -1,46 +1,28 @@
-"""Invited Patients and Patients."""
+"""Patients: who has joined, and Invited Patients below."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from flask import Blueprint, Response, g, request, url_for
-from flask_babel import gettext as _
+from flask import Blueprint, Response, g, request
 
-from inviter import listing
-from inviter.listing import InvitedRow, Page, PatientRow
-from inviter.status import Status
-from inviter.web import formats, guards
+from inviter import patients
+from inviter.listing import Page
+from inviter.patients import PatientRow
+from inviter.web import addresses, formats
+from inviter.web.addresses import Address
 from inviter.web.fragments import respond
-
-NEAR = 3
-"""So many pages before and after this one get a link, beside the first and the last."""
+from inviter.web.invited import InvitedList, Pages, pages_of
 
 bp = Blueprint("listing", __name__, url_prefix="/c/<slug>")
-
-
-@dataclass(frozen=True, slots=True)
-class Invited:
-    """One line of Invited Patients, in words where words are shown."""
-
-    id: int
-    name: str
-    provider: str
-    invited_at: datetime
-    accepted_at: datetime | None
-    phone: str | None
-    email: str | None
-    code: str | None
-    status: Status
-    status_words: str
-    detail: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """One line of those who have joined."""
 
+    id: int
+    invitation_id: int
     name: str
     provider: str
     joined_at: datetime
@@ -50,105 +32,67 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class ListPage:
-    """A page of a list with the links to the other pages."""
+class JoinedList:
+    """A page of those who have joined."""
 
-    rows: Sequence[Invited] | Sequence[Joined]
+    rows: Sequence[Joined]
     count: str
-    place: str
-    pages: Sequence[tuple[str, str | None]]
-    previous: str | None
-    next: str | None
+    pages: Pages
+    text: str
+    everyone_url: str
+    hidden: Sequence[tuple[str, str]]
 
     @property
     def is_empty(self) -> bool:
         return not self.rows
 
 
-@bp.get("/patients")
-def patients(slug: str) -> Response:
-    found = listing.patients(g.clinic, number("joined"))
-    rows = [_joined(each) for each in found.rows]
+@bp.get("/patients", endpoint="patients")
+def patients_page(slug: str) -> Response:
+    return show(addresses.read(request.args, on="patients"))
+
+
+def show(
+    address: Address, status: int = 200, row_id: int | None = None, block: str = "content"
+) -> Response:
+    """Patients, at this address."""
+    invited = InvitedList(address, row_id)
+    found = patients.page(g.clinic, invited.place.providers, address.who, address.joined)
     return respond(
-        "patients/patients.html",
-        "content",
-        patients=_list_page(
-            found, rows, formats.count_patients(found), "listing.patients", "joined"
-        ),
-        listing=invited_list("listing.patients"),
+        "listing/patients.html",
+        block,
+        "list",
+        "results",
+        "joined",
+        status=status,
+        row=invited.row_name,
+        url=invited.remembered if request.method == "GET" else None,
+        listing=invited,
+        patients=_joined_list(found, address),
     )
 
 
-def invited_list(endpoint: str) -> ListPage:
-    """The list as it stands under Invite Patients and under Patients."""
-    settings = guards.settings()
-    page = listing.invited(
-        g.clinic,
-        number("page"),
-        keys=guards.keys(),
-        doubt_after=settings.doubt_after,
-        now=g.now,
-    )
-    rows = [_invited(each) for each in page.rows]
-    return _list_page(page, rows, formats.count_invited(page), endpoint, "page")
-
-
-def number(name: str, *, default: int = 1) -> int:
-    """A small number as the address gives it; nonsense is the default."""
-    typed = request.args.get(name, "")
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else default
-
-
-def _invited(row: InvitedRow) -> Invited:
-    return Invited(
-        id=row.id,
-        name=row.name,
-        provider=row.provider,
-        invited_at=row.invited_at,
-        accepted_at=row.accepted_at,
-        phone=row.phone,
-        email=row.email,
-        code=row.code,
-        status=row.status,
-        status_words=formats.status(row.status),
-        detail=formats.details(row.sent, row.status, has_contact=bool(row.email or row.phone)),
+def _joined_list(page: Page[PatientRow], address: Address) -> JoinedList:
+    slug = g.clinic.slug
+    kept = replace(address, who="", joined=1)
+    return JoinedList(
+        rows=[_joined(each) for each in page.rows],
+        count=formats.count_patients(page),
+        pages=pages_of(page, lambda number: replace(address, joined=number).url(slug)),
+        text=address.who,
+        everyone_url=kept.url(slug),
+        hidden=list(kept.arguments().items()),
     )
 
 
 def _joined(row: PatientRow) -> Joined:
     return Joined(
+        id=row.id,
+        invitation_id=row.invitation_id,
         name=row.name,
         provider=row.provider,
         joined_at=row.joined_at,
         phone=formats.phone(row.phone),
         email=row.email,
         how=formats.how_joined(row.how),
-    )
-
-
-def _place(page: Page[Any]) -> str:
-    """For the title, where there are several pages and it is known how many."""
-    if page.last == 1 or page.is_capped:
-        return ""
-    return _(" (page %(number)s of %(last)s)", number=page.number, last=page.last)
-
-
-def _list_page(
-    page: Page[Any], rows: Sequence[Any], count: str, endpoint: str, name: str
-) -> ListPage:
-    def url(target: int) -> str | None:
-        if not 1 <= target <= page.last:
-            return None
-        values: dict[str, Any] = {"slug": g.clinic.slug, name: target}
-        return url_for(endpoint, **values)
-
-    near = range(page.number - NEAR, page.number + NEAR + 1)
-    every = sorted({1, page.last, *near} & set(range(1, page.last + 1)))
-    return ListPage(
-        rows=rows,
-        count=count,
-        place=_place(page),
-        pages=[(str(each), None if each == page.number else url(each)) for each in every],
-        previous=url(page.number - 1),
-        next=url(page.number + 1),
     )

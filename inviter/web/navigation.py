@@ -10,6 +10,10 @@ from inviter import team
 from inviter.models import Clinic, Membership, User
 from inviter.web import formats
 
+BANNERS = ("success", "notice", "error")
+LIST = "list"
+"""What a flash says: at the top of the page, at the list, or ("live") only to who listens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -44,7 +48,8 @@ class Banner:
 
 def init(app: Flask) -> None:
     app.context_processor(_around)
-    app.jinja_env.globals["ui"] = app.jinja_env.get_template("ui.html").module
+    for name, template in (("ui", "ui.html"), ("lists", "listing/list.html")):
+        app.jinja_env.globals[name] = app.jinja_env.get_template(template).module
 
 
 def _around() -> dict[str, Any]:
@@ -64,7 +69,8 @@ def _find() -> dict[str, Any]:
         "clinic": clinic,
         "clinics": _choices(user, clinic) if user and clinic else [],
         "navigation": _places(clinic) if clinic else [],
-        "banners": [Banner(kind, text) for kind, text in dict.fromkeys(said) if kind != "live"],
+        "banners": [Banner(kind, text) for kind, text in dict.fromkeys(said) if kind in BANNERS],
+        "said": [text for kind, text in dict.fromkeys(said) if kind == LIST],
         "live": " ".join(text for kind, text in said if kind == "live"),
     }
 
@@ -91,7 +97,7 @@ def _places(clinic: Clinic) -> list[Place]:
     )
     places = [
         Place(_("Invite Patients"), invite, here == "invite"),
-        Place(_("Patients"), patients, here == "listing"),
+        Place(_("Patients"), patients, here in ("listing", "patients")),
     ]
     if "mailbox" in current_app.blueprints:
         mailbox = url_for("mailbox.mailbox")

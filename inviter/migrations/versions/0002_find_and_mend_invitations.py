@@ -4,7 +4,7 @@ One index answers the whole list; on PostgreSQL its texts are compared as SQLite
 sort alike.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ down_revision = "0001"
 
 LISTED = sa.text("removed_at IS NULL")
 REMOVED = sa.text("removed_at IS NOT NULL")
-OPEN = sa.text("removed_at IS NULL AND accepted_at IS NULL")
+EXPIRING = sa.text("removed_at IS NULL AND accepted_at IS NULL AND clinic_id > 0")
 TROUBLED = sa.text(
     "removed_at IS NULL AND accepted_at IS NULL AND sending IN ('failed', 'in doubt')"
 )
@@ -41,28 +41,36 @@ def upgrade() -> None:
         [
             *NEWEST_INVITED,
             *("provider_id", "sending", "doubt_since", "accepted_at", "expires_at"),
-            *("name_key", "email", "phone"),
+            *("name_key", "email", "phone", "removed_at"),
         ],
         LISTED,
     )
     _index(
         "ix_invitation_expiry",
         "invitation",
-        ["clinic_id", "expires_at", "sending", "doubt_since"],
-        OPEN,
+        ["clinic_id", "expires_at", "sending", "doubt_since", "accepted_at", "removed_at"],
+        EXPIRING,
     )
-    _index("ix_invitation_trouble", "invitation", ["clinic_id", "sending", "doubt_since"], TROUBLED)
-    _index("ix_invitation_code", "invitation", ["clinic_id", "expires_at"], WITHOUT_MESSAGE)
+    _index(
+        "ix_invitation_trouble",
+        "invitation",
+        ["clinic_id", "sending", "doubt_since", "accepted_at", "removed_at"],
+        TROUBLED,
+    )
+    _index(
+        "ix_invitation_code",
+        "invitation",
+        ["clinic_id", "expires_at", "sending", "code_given_at", "accepted_at", "removed_at"],
+        WITHOUT_MESSAGE,
+    )
     _index("ix_invitation_removed", "invitation", ["clinic_id", "removed_at"], REMOVED)
     _index(
         "ix_patient_list",
         "patient",
-        [*NEWEST_JOINED, "provider_id", "name_key", "email", "phone"],
+        [*NEWEST_JOINED, "provider_id", "name_key", "email", "phone", "removed_at"],
         LISTED,
     )
 
 
-def _index(
-    name: str, table: str, columns: Sequence[str | sa.TextClause], rows: sa.TextClause
-) -> None:
+def _index(name: str, table: str, columns: list[Any], rows: sa.TextClause) -> None:
     op.create_index(name, table, columns, sqlite_where=rows, postgresql_where=rows)

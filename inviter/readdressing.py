@@ -1,0 +1,88 @@
+"""An invitation gets other contacts and, where the old ones may have been written to, another code.
+
+Whoever got a message holds link, code and name (security.md, "The link").
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+
+from inviter import duplicates, outbox
+from inviter.activity import Action
+from inviter.contacts import Phone
+from inviter.db import change, db
+from inviter.keys import Keys
+from inviter.models import Channel, Invitation
+
+MOST_DRAWS = 100
+CHANNELS = {"email": Channel.EMAIL, "phone": Channel.SMS}
+
+
+class OutOfCodes(Exception):
+    """No free code was drawn: the clinic holds too many."""
+
+
+def fields_changed(invitation: Invitation, email: str | None, phone: Phone | None) -> list[str]:
+    will_be = {"email": email, "phone": phone.e164 if phone else None}
+    return [field for field in CHANNELS if getattr(invitation, field) != will_be[field]]
+
+
+def readdress(
+    invitation: Invitation,
+    email: str | None,
+    phone: Phone | None,
+    *,
+    keys: Keys,
+    new_code: Callable[[], str],
+) -> bool:
+    """Write the contacts; whether code and link changed with them. A code taken is drawn again.
+
+    The caller has locked the invitation. Raises IntegrityError, with all as it was, where another
+    invitation of the same patient has one of these contacts.
+    """
+    for _ in range(MOST_DRAWS):
+        try:
+            with db.session.begin_nested():
+                return _write(invitation, email, phone, keys, new_code)
+        except IntegrityError:
+            if duplicates.same_as(invitation, email, phone.e164 if phone else None):
+                raise
+    raise OutOfCodes(invitation.clinic_id)
+
+
+def _write(
+    invitation: Invitation,
+    email: str | None,
+    phone: Phone | None,
+    keys: Keys,
+    new_code: Callable[[], str],
+) -> bool:
+    """What is queued for a contact that goes is withdrawn first: nothing more can arrive then."""
+    fields = fields_changed(invitation, email, phone)
+    lost = [CHANNELS[field] for field in fields if getattr(invitation, field)]
+    outbox.withdraw(invitation, lost, because=Action.CONTACT_CHANGED)
+    is_known = outbox.may_have_arrived(invitation, lost)
+    values: dict[str, Any] = {
+        "email": email,
+        "phone": phone.e164 if phone else None,
+        "phone_typed": phone.typed if phone else None,
+        "can_text": bool(phone and phone.can_text),
+    }
+    if is_known:
+        values |= _another_code(invitation, keys, new_code())
+    here = (Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id)
+    change(update(Invitation).where(*here).values(**values))
+    return is_known
+
+
+def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
+    """The one that was handed over before opens nothing now."""
+    clinic_id = invitation.clinic_id
+    return {
+        "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
+        "code_mac": keys.code_mac(code, clinic_id=clinic_id),
+        "code_given_at": None,
+        "link_version": invitation.link_version + 1,
+    }

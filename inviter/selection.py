@@ -1,0 +1,91 @@
+"""What is done to several invitations at once: each for itself, and what became of how many."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from inviter import invitations
+from inviter.invitations import Closed, InvitedAnew, JustSent, NoMessage, Overtaken, TooLate
+from inviter.models import Clinic, Invitation, User
+from inviter.status import Status
+
+MOST = 1000
+
+
+class Why(StrEnum):
+    """Why nothing was done to one."""
+
+    ACCEPTED = "accepted"
+    REMOVED = "removed"
+    JUST_SENT = "just sent"
+    NO_MESSAGE = "no message"
+    OVERTAKEN = "overtaken"
+    INVITED_ANEW = "invited anew"
+    TOO_LATE = "too late"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """To how many it was done; to how many not, and why."""
+
+    done: int = 0
+    refused: Counter[Why] = field(default_factory=Counter)
+
+
+def resend(clinic: Clinic, ids: Sequence[int], *, by: User, sms: bool, now: datetime) -> Outcome:
+    """Send again to each that may be: none that was sent in the last minutes, so that the same
+    press twice sends once."""
+    place = iter(range(MOST))
+
+    def resend_one(each: Invitation) -> None:
+        invitations.resend(each, seen=each.generation, by=by, sms=sms, now=now, place=next(place))
+
+    return _each(clinic, ids, resend_one)
+
+
+def sendable(clinic: Clinic, ids: Sequence[int], *, sms: bool, now: datetime) -> Outcome:
+    """What `resend` would do. Changes nothing."""
+    return _each(clinic, ids, lambda each: invitations.check_resend(each, sms=sms, now=now))
+
+
+def remove(clinic: Clinic, ids: Sequence[int], *, by: User, now: datetime) -> Outcome:
+    """All at the same instant, by which they are restored together."""
+    return _each(clinic, ids, lambda each: invitations.remove(each, by=by, now=now))
+
+
+def restore(clinic: Clinic, removed_at: datetime, *, by: User, now: datetime) -> Outcome:
+    ids = [each.id for each in invitations.removed_at_once(clinic, removed_at)]
+    return _each(clinic, ids, lambda each: invitations.restore(each, by=by, now=now))
+
+
+def _each(clinic: Clinic, ids: Iterable[int], act: Callable[[Invitation], object]) -> Outcome:
+    """In the order of ids: in opposite orders two people would wait for each other."""
+    done, refused = 0, Counter[Why]()
+    for each in invitations.these(clinic, sorted(set(ids))[:MOST]):
+        why = _refusal(act, each)
+        if why:
+            refused[why] += 1
+        else:
+            done += 1
+    return Outcome(done, refused)
+
+
+def _refusal(act: Callable[[Invitation], object], invitation: Invitation) -> Why | None:
+    try:
+        act(invitation)
+    except Closed as closed:
+        return Why.ACCEPTED if closed.status == Status.ACCEPTED else Why.REMOVED
+    except (JustSent, NoMessage, Overtaken, InvitedAnew, TooLate) as refused:
+        return WHYS[type(refused)]
+    return None
+
+
+WHYS: dict[type[Exception], Why] = {
+    JustSent: Why.JUST_SENT,
+    NoMessage: Why.NO_MESSAGE,
+    Overtaken: Why.OVERTAKEN,
+    InvitedAnew: Why.INVITED_ANEW,
+    TooLate: Why.TOO_LATE,
+}

@@ -1,0 +1,164 @@
+"""What happened to an invitation, in sentences; and so why something is refused now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+
+from inviter import activity
+from inviter.activity import Action, Line
+from inviter.contacts import N_
+from inviter.invitations import Closed, GivenHow, GivenTo, InvitedAnew, NoMessage, TooLate
+from inviter.models import Channel, Clinic, How, Invitation, Patient
+from inviter.status import Status
+from inviter.web import formats
+
+EMAIL, TEXT = Channel.EMAIL, Channel.SMS
+
+TELLING: dict[Action, tuple[str, ...]] = {
+    Action.SENT: ("channel",),
+    Action.FAILED: ("channel",),
+    Action.IN_DOUBT: ("channel",),
+    Action.ACCEPTED: ("how",),
+    Action.CONTACT_CHANGED: ("fields", "code_changed"),
+    Action.CODE_GIVEN: ("how", "to"),
+}
+"""Details by which the sentence of an action differs."""
+
+SENTENCES: dict[tuple[Any, ...], str] = {
+    (Action.INVITED,): N_("Invited by %(by)s"),
+    (Action.SENT, EMAIL): N_("Email sent"),
+    (Action.SENT, TEXT): N_("Text sent"),
+    (Action.FAILED, EMAIL): N_("Email failed: %(reason)s"),
+    (Action.FAILED, TEXT): N_("Text failed: %(reason)s"),
+    (Action.IN_DOUBT, EMAIL): N_("Email may or may not have arrived"),
+    (Action.IN_DOUBT, TEXT): N_("Text may or may not have arrived"),
+    (Action.ACCEPTED, How.LINK): N_("Accepted, by link"),
+    (Action.ACCEPTED, How.CODE): N_("Accepted, by Invite Code"),
+    (Action.RESENT,): N_("Sent again by %(by)s"),
+    (Action.REMOVED,): N_("Removed by %(by)s"),
+    (Action.RESTORED,): N_("Brought back by %(by)s"),
+    (Action.CONTACT_CHANGED, "email", False): N_("Email address changed by %(by)s"),
+    (Action.CONTACT_CHANGED, "phone", False): N_("Mobile number changed by %(by)s"),
+    (Action.CONTACT_CHANGED, "email phone", False): N_(
+        "Email address and mobile number changed by %(by)s"
+    ),
+    (Action.CONTACT_CHANGED, "email", True): N_(
+        "Email address changed by %(by)s; the Invite Code is new"
+    ),
+    (Action.CONTACT_CHANGED, "phone", True): N_(
+        "Mobile number changed by %(by)s; the Invite Code is new"
+    ),
+    (Action.CONTACT_CHANGED, "email phone", True): N_(
+        "Email address and mobile number changed by %(by)s; the Invite Code is new"
+    ),
+    (Action.PROVIDER_CHANGED,): N_("Provider changed by %(by)s"),
+    (Action.CODE_SHOWN,): N_("Code shown large by %(by)s"),
+    (Action.CODE_GIVEN, GivenHow.IN_PERSON, GivenTo.PATIENT): N_(
+        "Code given by %(by)s in person to the patient"
+    ),
+    (Action.CODE_GIVEN, GivenHow.IN_PERSON, GivenTo.RELATIVE): N_(
+        "Code given by %(by)s in person to a relative"
+    ),
+    (Action.CODE_GIVEN, GivenHow.IN_PERSON, GivenTo.OTHER): N_(
+        "Code given by %(by)s in person to someone else"
+    ),
+    (Action.CODE_GIVEN, GivenHow.BY_PHONE, GivenTo.PATIENT): N_(
+        "Code given by %(by)s by phone to the patient"
+    ),
+    (Action.CODE_GIVEN, GivenHow.BY_PHONE, GivenTo.RELATIVE): N_(
+        "Code given by %(by)s by phone to a relative"
+    ),
+    (Action.CODE_GIVEN, GivenHow.BY_PHONE, GivenTo.OTHER): N_(
+        "Code given by %(by)s by phone to someone else"
+    ),
+    (Action.CODE_GIVEN, GivenHow.ON_PAPER, GivenTo.PATIENT): N_(
+        "Code given by %(by)s on paper to the patient"
+    ),
+    (Action.CODE_GIVEN, GivenHow.ON_PAPER, GivenTo.RELATIVE): N_(
+        "Code given by %(by)s on paper to a relative"
+    ),
+    (Action.CODE_GIVEN, GivenHow.ON_PAPER, GivenTo.OTHER): N_(
+        "Code given by %(by)s on paper to someone else"
+    ),
+    (Action.PATIENT_REMOVED,): N_("Removed from the clinic by %(by)s"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the history, in words."""
+
+    at: str
+    when: str
+    text: str
+
+
+def entries(lines: Iterable[Line], clinic: Clinic) -> list[Entry]:
+    return [
+        Entry(each.at.isoformat(), formats.moment(each.at, clinic), sentence(each))
+        for each in lines
+    ]
+
+
+def sentence(line: Line) -> str:
+    told = (_word(line.details[each]) for each in TELLING.get(line.action, ()))
+    template = SENTENCES[(line.action, *told)]
+    reason = formats.reason(line.details.get("reason"))
+    return _(template, by=line.by or _("someone"), reason=reason)
+
+
+def last(lines: Iterable[Line], *actions: Action) -> Line | None:
+    found = [each for each in lines if each.action in actions]
+    return found[-1] if found else None
+
+
+def refusal(refused: Exception, invitation: Invitation, clinic: Clinic, *, seen: int | None) -> str:
+    """Why it could not be done, by whom it was done already. `seen`: which sending was shown."""
+    name = invitation.name
+    if isinstance(refused, Closed):
+        return _closed(refused.status, invitation, clinic)
+    if isinstance(refused, InvitedAnew):
+        return _invited_anew(refused.known, name, clinic)
+    if isinstance(refused, TooLate):
+        return _("Removed more than 24 hours ago: invite %(name)s anew.", name=name)
+    if isinstance(refused, NoMessage):
+        return _("No message can be sent to %(name)s: add an email address.", name=name)
+    return _overtaken(invitation, clinic, seen)
+
+
+def _word(value: Any) -> Any:
+    """Names of fields stand in a list."""
+    return " ".join(value) if isinstance(value, list) else value
+
+
+def _closed(status: Status, invitation: Invitation, clinic: Clinic) -> str:
+    if status == Status.ACCEPTED:
+        return _("%(name)s has accepted the invitation meanwhile.", name=invitation.name)
+    line = last(activity.of(invitation), Action.REMOVED, Action.PATIENT_REMOVED)
+    if line is None or line.by is None:
+        return _("This invite was removed already.")
+    when = formats.moment(line.at, clinic)
+    return _("Already removed by %(by)s on %(when)s.", by=line.by, when=when)
+
+
+def _overtaken(invitation: Invitation, clinic: Clinic, seen: int | None) -> str:
+    line = last(activity.of(invitation), Action.RESENT)
+    if seen in (None, invitation.generation) or line is None or line.by is None:
+        return _("The list has changed since you opened it. Look again before you send.")
+    when = formats.moment(line.at, clinic)
+    return _("Already resent by %(by)s on %(when)s.", by=line.by, when=when)
+
+
+def _invited_anew(known: Invitation | Patient | None, name: str, clinic: Clinic) -> str:
+    if isinstance(known, Patient):
+        return _("%(name)s is already a patient, so this invite stays removed.", name=name)
+    if known is None:
+        return _("%(name)s was invited anew meanwhile, so this invite stays removed.", name=name)
+    return _(
+        "%(name)s was invited anew on %(day)s by %(by)s, so this invite stays removed.",
+        name=name,
+        day=formats.day(known.invited_at, clinic),
+        by=known.invited_by.name,
+    )

@@ -1,0 +1,386 @@
+"""Invited Patients as a page shows it, under Invite Patients and under Patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from flask import g, request, url_for
+from flask_babel import gettext as _
+
+from inviter import invitations, listing
+from inviter.listing import COUNT_LIMIT, LAST, Attention, Column, InvitedRow, Page, Place
+from inviter.models import Channel
+from inviter.status import Moment, Status
+from inviter.web import addresses, columns, formats, guards
+from inviter.web.addresses import Address
+
+NEAR = 3
+"""So many pages before and after this one get a link, beside the first and the last."""
+
+THIS_PAGE, ALL = "page", "all"
+"""What `tick` in an address has ticked."""
+
+Link = tuple[str, str | None]
+"""Its words and where it leads; None where one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """One line of Invited Patients, in words where words are shown."""
+
+    id: int
+    name: str
+    provider: str
+    invited: str
+    invited_at: str
+    accepted: str
+    accepted_at: str
+    phone: str | None
+    email: str | None
+    code: str | None
+    status: Status
+    status_words: str
+    detail: Sequence[str]
+    seen: int
+    can_act: bool
+    can_send: bool
+    can_give_code: bool
+    can_undo: bool
+    asks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A column's head; `sort_url` sorts by it, the other way where it is sorted by already."""
+
+    column: Column
+    label: str
+    sort_url: str | None
+    sorted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A number of patients who need something, and the list of them."""
+
+    label: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The links to the other pages of a list."""
+
+    numbers: Sequence[Link]
+    previous: str | None
+    next: str | None
+    last: Link | None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands in every row, put into the reader's language once; %s is the patient."""
+
+    not_yet: str
+    not_given: str
+    select: str
+    resend: str
+    resend_to: str
+    remove: str
+    remove_of: str
+    fix: str
+    fix_for: str
+    code_given: str
+    code_given_to: str
+
+
+class InvitedList:
+    """Invited Patients on a page. The database is asked once something of it is shown."""
+
+    def __init__(self, address: Address, row_id: int | None = None) -> None:
+        """`row_id`: to which something was just done, or refused; else what the address says."""
+        self._address = address
+        self._row_id = row_id or addresses.identity(request.args.get("row", ""))
+        self._asks = "ask" in request.args
+        self._tick = request.args.get("tick", "")
+
+    @cached_property
+    def place(self) -> Place:
+        return place()
+
+    @cached_property
+    def _wanted(self) -> listing.Filter:
+        """A provider who is not known here is no filter."""
+        wanted = self._address.wanted
+        known = {each.id for each in self.place.providers}
+        return wanted if wanted.provider_id in known else replace(wanted, provider_id=None)
+
+    @cached_property
+    def address(self) -> Address:
+        return replace(self._address, wanted=self._wanted)
+
+    @cached_property
+    def page(self) -> Page[InvitedRow]:
+        return listing.page(self.place, self._wanted, self._address.number)
+
+    @property
+    def rows(self) -> Sequence[Invited]:
+        return [self._shown(each) for each in self.page.rows]
+
+    @cached_property
+    def row(self) -> Invited | None:
+        """The one that something was just done to."""
+        found = listing.rows(self.place, [self._row_id]) if self._row_id is not None else []
+        return self._shown(found[0]) if found else None
+
+    @property
+    def row_name(self) -> str | None:
+        return f"invitation-{self.row.id}" if self._row_id is not None and self.row else None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.page.rows
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.address.everyone().wanted != self._wanted
+
+    @property
+    def count(self) -> str:
+        return formats.count_invited(self.page)
+
+    @property
+    def in_title(self) -> str:
+        return in_title(self.page)
+
+    @property
+    def no_match(self) -> str:
+        """What was looked for, in words."""
+        wanted = self._wanted
+        said = [f"“{wanted.text}”"] if wanted.text else []
+        if wanted.status:
+            said.append(formats.status(wanted.status))
+        if wanted.attention:
+            said.append(formats.attention(wanted.attention))
+        said += [each.name for each in self.place.providers if each.id == wanted.provider_id]
+        return ", ".join(said)
+
+    @cached_property
+    def heads(self) -> Sequence[Head]:
+        return [self._head(each) for each in columns.shown(self.address)]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the columns are those for which pairs of lines have their own widths."""
+        return [each.column for each in self.heads] == list(Column)
+
+    @property
+    def pairs(self) -> int:
+        return -(-len(self.heads) // 2)
+
+    @cached_property
+    def words(self) -> Words:
+        return Words(
+            not_yet=_("Not yet"),
+            not_given=_("Not given"),
+            select=_("Select %s"),
+            resend=_("Resend Invite"),
+            resend_to=_("Resend Invite to %s"),
+            remove=_("Remove Invite"),
+            remove_of=_("Remove Invite of %s"),
+            fix=_("Fix and resend"),
+            fix_for=_("Fix and resend to %s"),
+            code_given=_("Code given"),
+            code_given_to=_("Code given to %s"),
+        )
+
+    @property
+    def pages(self) -> Pages:
+        return pages_of(self.page, lambda number: self._url(self.address.at_page(number)))
+
+    @cached_property
+    def chips(self) -> Sequence[Chip]:
+        counts = listing.attention(self.place)
+        chosen = self._wanted.attention
+        return [
+            self._chip(kind, count) for kind, count in counts.items() if count or kind == chosen
+        ]
+
+    @property
+    def text(self) -> str:
+        return self._wanted.text
+
+    @property
+    def statuses(self) -> Sequence[tuple[str, str, bool]]:
+        chosen = self._wanted.status
+        found = [(each.value, formats.status(each), each == chosen) for each in addresses.STATUSES]
+        return [("", _("All"), chosen is None), *found]
+
+    @property
+    def providers(self) -> Sequence[tuple[str, str, bool]]:
+        """Nothing to choose from where there is one."""
+        chosen, known = self._wanted.provider_id, self.place.providers
+        found = [(str(each.id), each.name, each.id == chosen) for each in known]
+        return [("", _("All"), chosen is None), *found] if len(known) > 1 else []
+
+    @property
+    def sorts(self) -> Sequence[tuple[str, str, bool]]:
+        chosen = addresses.print_sort(self._wanted)
+        return [(key, words, key == chosen) for key, words in columns.sorts()]
+
+    @cached_property
+    def base(self) -> str:
+        """Where the pages of single invitations begin."""
+        return url_for("invitations.page", slug=g.clinic.slug, invitation_id=0)[:-1]
+
+    @cached_property
+    def here(self) -> str:
+        return url_for(addresses.PAGES[self.address.on], slug=g.clinic.slug)
+
+    @cached_property
+    def url(self) -> str:
+        return self._url(self.address)
+
+    @property
+    def remembered(self) -> str | None:
+        """What the browser takes down as where it is: ticks are no place."""
+        return None if self._tick else self.url
+
+    @cached_property
+    def query(self) -> str:
+        """For links that lead back here."""
+        return self.url.partition("?")[2]
+
+    @property
+    def everyone_url(self) -> str:
+        return self._url(self.address.everyone())
+
+    @property
+    def columns_url(self) -> str:
+        arguments: dict[str, Any] = dict(self.hidden)
+        return url_for("columns.chooser", slug=g.clinic.slug, **arguments)
+
+    @cached_property
+    def hidden(self) -> Sequence[tuple[str, str]]:
+        """For forms that lead back here."""
+        return [("on", self.address.on), *self.address.arguments().items()]
+
+    @property
+    def hidden_in_search(self) -> Sequence[tuple[str, str]]:
+        """What a search does not change and no field of it shows."""
+        kept = ("needs", "cols", "who", "joined")
+        return [each for each in self.address.arguments().items() if each[0] in kept]
+
+    @cached_property
+    def ticks_page(self) -> bool:
+        return self._tick in (THIS_PAGE, ALL)
+
+    @cached_property
+    def ticks_all(self) -> int:
+        """How many are meant by "all that match"; 0 where only those ticked are."""
+        can = self._tick == ALL and not self.page.is_capped
+        return self.page.total if can else 0
+
+    @property
+    def tick_url(self) -> str:
+        return self._url(self.address, tick=None if self.ticks_page else THIS_PAGE)
+
+    @property
+    def tick_all_url(self) -> str:
+        return self._url(self.address, tick=ALL)
+
+    @cached_property
+    def removed_together(self) -> str:
+        """The instant at which several were removed, while that can be undone."""
+        at = addresses.instant(request.args.get("removed", ""))
+        if at is None or not invitations.removed_at_once(g.clinic, at):
+            return ""
+        return at.isoformat() if self.place.at.now - at < invitations.UNDO_FOR else ""
+
+    def _url(self, address: Address, **more: Any) -> str:
+        return address.url(g.clinic.slug, **more)
+
+    def _head(self, column: Column) -> Head:
+        wanted = self._wanted
+        is_sorted = wanted.sort == column
+        falls = not wanted.is_descending if is_sorted else column in columns.NEWEST_FIRST
+        sort_url = self._url(self.address.looking_for(sort=column, is_descending=falls))
+        return Head(
+            column=column,
+            label=columns.label(column),
+            sort_url=sort_url if column in listing.SORTABLE else None,
+            sorted=("descending" if wanted.is_descending else "ascending") if is_sorted else "",
+        )
+
+    def _chip(self, kind: Attention, count: int) -> Chip:
+        is_current = self._wanted.attention == kind
+        everyone = self.address.everyone()
+        url = everyone if is_current else everyone.looking_for(attention=kind)
+        number = f"{COUNT_LIMIT:,}+" if count > COUNT_LIMIT else f"{count:,}"
+        return Chip(formats.attention(kind, number), self._url(url), is_current)
+
+    def _shown(self, row: InvitedRow) -> Invited:
+        now = self.place.at.now
+        can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
+        undo = row.accepted_at is None and row.removed_at is not None
+        asks = self._asks and can_act and row.id == self._row_id
+        return Invited(
+            id=row.id,
+            name=row.name,
+            provider=row.provider,
+            invited=formats.day(row.invited_at, g.clinic),
+            invited_at=row.invited_at.isoformat(),
+            accepted=formats.day(row.accepted_at, g.clinic) if row.accepted_at else "",
+            accepted_at=row.accepted_at.isoformat() if row.accepted_at else "",
+            phone=row.phone,
+            email=row.email,
+            code=row.code,
+            status=row.status,
+            status_words=formats.status(row.status),
+            detail=formats.row_details(row, g.clinic, now=now),
+            seen=row.generation,
+            can_act=can_act,
+            can_send=bool(reached(row)),
+            can_give_code=can_act and not row.sent and row.code_given_at is None,
+            can_undo=undo and now - (row.removed_at or now) < invitations.UNDO_FOR,
+            asks=formats.ago(now - (row.resent_at or row.invited_at)) if asks else "",
+        )
+
+
+def place() -> Place:
+    """From where this request looks at the list."""
+    at = Moment(g.now, guards.settings().doubt_after)
+    return Place(g.clinic, listing.providers(g.clinic), guards.keys(), at)
+
+
+def reached(row: Any) -> Sequence[Channel]:
+    """The channels on which messages can be sent."""
+    sms = guards.settings().sms != "off"
+    return invitations.channels(email=row.email, can_text=row.can_text, sms=sms)
+
+
+def in_title(page: Page[Any]) -> str:
+    """Where there are several pages and it is known how many."""
+    if page.last == 1 or page.is_capped:
+        return ""
+    return _(" (page %(number)s of %(last)s)", number=page.number, last=page.last)
+
+
+def pages_of(page: Page[Any], url: Callable[[int], str]) -> Pages:
+    """`url` of a page's number. The last of too many to count has no number."""
+
+    def there(number: int) -> str | None:
+        return url(number) if 1 <= number <= page.last and page.number != LAST else None
+
+    here = page.number if page.number != LAST else page.last + 1
+    near = range(here - NEAR, here + NEAR + 1)
+    every = sorted({1, page.last, *near} & set(range(1, page.last + 1)))
+    last = (_("Last"), None if page.number == LAST else url(LAST))
+    return Pages(
+        numbers=[(str(each), None if each == page.number else url(each)) for each in every],
+        previous=there(page.number - 1),
+        next=there(page.number + 1),
+        last=last if page.is_capped else None,
+    )

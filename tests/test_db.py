@@ -1,0 +1,73 @@
+"""What the database handle adds to SQLAlchemy, on both databases."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from inviter.db import bulk, db
+from inviter.models import Activity, Channel, Clinic, Delivery, Kind, User
+from inviter.status import DeliveryState
+from tests.conftest import NOW
+from tests.factories import Cast
+
+COLUMNS = ("id", "name", "email", "password", "is_active", "fs_uniquifier", "created_at")
+
+
+def user(number: int) -> tuple[Any, ...]:
+    return (number, "Lee", f"lee{number}@example.org", "x", True, f"u{number}", NOW)
+
+
+def put(table: Any, columns: Sequence[str], tuples: Sequence[Sequence[Any]]) -> None:
+    bulk(db.session.connection(), table, columns, tuples)
+
+
+def raw(statement: str) -> list[tuple[Any, ...]]:
+    """As the driver gives it, without SQLAlchemy's types."""
+    return [tuple(each) for each in db.session.connection().exec_driver_sql(statement)]
+
+
+def test_many_rows_are_inserted_in_the_transaction(context: None) -> None:
+    put(User.__table__, COLUMNS, [user(number) for number in (1, 2, 3)])
+    assert db.session.get_one(User, 2).created_at == NOW
+    db.session.rollback()
+    assert db.session.scalars(select(User)).all() == []
+
+
+def test_nothing_to_insert_inserts_nothing(context: None) -> None:
+    put(User.__table__, COLUMNS, [])
+    assert db.session.scalars(select(User)).all() == []
+
+
+def test_values_are_written_as_a_model_would(app: Any, cast: Cast, context: None) -> None:
+    at = NOW.replace(microsecond=120)
+    line = {"clinic_id": cast.northside.id, "at": at, "by_id": None, "action": "sent"}
+    line |= {"invitation_id": None, "details": {"name": "Zoë"}}
+    message = {"clinic_id": 0, "kind": Kind.PASSWORD_RESET, "channel": Channel.EMAIL}
+    message |= {"user_id": cast.ana.id, "generation": 1, "state": DeliveryState.IN_DOUBT}
+    message |= {"queued_at": at, "doubt_since": None, "turn": 5, "attempts": 1}
+    for model, values in ((Activity, line), (Delivery, message)):
+        db.session.add(model(id=1, **values))
+        db.session.flush()
+        put(model.__table__, ["id", *values], [[2, *values.values()]])
+        first, second = raw(str(select(model.__table__).order_by(model.id)))
+        assert first[2:] == second[2:]
+
+
+def test_a_row_too_short_is_refused(context: None) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        put(User.__table__, COLUMNS, [user(1), user(2)[:-1]])
+
+
+def test_what_an_index_forbids_is_an_error(context: None) -> None:
+    driver: Any = db.session.connection().dialect.dbapi
+    with pytest.raises((IntegrityError, driver.IntegrityError)):
+        put(User.__table__, COLUMNS, [user(1), user(1)])
+
+
+def test_a_clinic_is_found_though_its_name_was_written_in_bulk(context: None) -> None:
+    columns = ("id", "slug", "name", "time_zone", "expiry_days", "idle_minutes", "created_at")
+    put(Clinic.__table__, columns, [(7, "elan", "Élan", "America/Regina", 30, 30, NOW)])
+    assert db.session.scalars(select(Clinic.slug).where(Clinic.name == "Élan")).all() == ["elan"]

@@ -1,0 +1,45 @@
+"""Every line of the history is a sentence."""
+
+from itertools import product
+
+import pytest
+from flask import Flask
+
+from inviter.activity import Action, Line
+from inviter.invitations import GivenHow, GivenTo
+from inviter.models import Channel, How
+from inviter.web import history
+from tests.conftest import NOW
+
+DETAILS: dict[Action, list[dict[str, object]]] = {
+    Action.SENT: [{"channel": each} for each in Channel],
+    Action.FAILED: [{"channel": each, "reason": "no-such-address"} for each in Channel],
+    Action.IN_DOUBT: [{"channel": each, "reason": None} for each in Channel],
+    Action.ACCEPTED: [{"how": each} for each in How],
+    Action.CONTACT_CHANGED: [
+        {"fields": fields, "code_changed": changed}
+        for fields, changed in product((["email"], ["phone"], ["email", "phone"]), (True, False))
+    ],
+    Action.CODE_GIVEN: [{"how": how, "to": to} for how, to in product(GivenHow, GivenTo)],
+}
+OF_AN_INVITATION = [each for each in Action if each != Action.EXPORTED]
+
+
+@pytest.mark.parametrize("action", OF_AN_INVITATION)
+def test_everything_that_can_happen_has_a_sentence_of_its_own(app: Flask, action: Action) -> None:
+    with app.test_request_context():
+        lines = [Line(NOW, action, "Ana", each) for each in DETAILS.get(action, [{}])]
+        said = [history.sentence(each) for each in lines]
+    assert len(set(said)) == len(lines)
+    assert not [each for each in said if "%" in each or "None" in each]
+
+
+def test_a_failure_says_why(app: Flask) -> None:
+    line = Line(NOW, Action.FAILED, None, {"channel": "sms", "reason": "channel-off"})
+    with app.test_request_context():
+        assert history.sentence(line) == "Text failed: Texts are switched off"
+
+
+def test_who_has_no_name_is_someone(app: Flask) -> None:
+    with app.test_request_context():
+        assert history.sentence(Line(NOW, Action.REMOVED, None, {})) == "Removed by someone"
