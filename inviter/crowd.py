@@ -4,6 +4,7 @@ Common names, and some that occur once in 200,000; accents, hyphens and apostrop
 100. No address or number leads to anybody.
 """
 
+import base64
 from bisect import bisect
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,6 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from inviter.contacts import fold
+from inviter.keys import LINK_ID_BYTES
 from inviter.status import DeliveryState
 
 SPAN = timedelta(days=730)
@@ -138,6 +140,12 @@ def until_accepted(random: Random) -> timedelta | None:
     """More than half accept, most within days, all before it expires."""
     wait = timedelta(days=min(random.expovariate(1 / 3), 29), minutes=15)
     return wait if random.random() < 0.58 else None
+
+
+def link_id(random: Random) -> str:
+    """As `keys.new_link_id` makes them."""
+    made = base64.urlsafe_b64encode(random.randbytes(LINK_ID_BYTES))
+    return made.rstrip(b"=").decode()
 
 
 def clinic_name(number: int) -> str:

@@ -122,7 +122,7 @@ def bulk(
     connection: Connection,
     table: Table,
     columns: Sequence[str],
-    tuples: Iterable[Sequence[Any]],
+    tuples: Iterable[Iterable[Any]],
 ) -> None:
     """Insert many rows in the connection's transaction, twice as fast as SQLAlchemy's own way.
 

@@ -4,7 +4,7 @@ Same clinic, same folded name, and the same email or phone; or the same name whe
 contact at all. Families share addresses: same contact under another name is another patient.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -81,15 +81,16 @@ def check(
 ) -> list[Checked]:
     """What inviting these would do, in their order. Changes nothing; a fixed number of queries.
 
-    `but` is the invitation that the recipient stands on: it does not count, nor does the name of
-    those whom staff told apart from it.
+    `but` is the invitation that the recipient stands on: it does not count, nor does the name
+    alone of those whom staff told apart from it, who have another twin.
     """
     names = {each.name_key for each in recipients}
     invitations = _invitations_named(clinic, names, but)
     patients = _patients_named(clinic, names)
     sharing = _sharing_contact(clinic, recipients)
+    apart = {each.id for each in invitations if but is not None and each.twin != but.twin}
     return [
-        _check_one(recipient, recipients[:place], invitations, patients, sharing, but)
+        _check_one(recipient, recipients[:place], invitations, patients, sharing, apart)
         for place, recipient in enumerate(recipients)
     ]
 
@@ -101,8 +102,7 @@ def same_as(
     clinic = db.session.get_one(Clinic, invitation.clinic_id)
     names = invitation.first_name, invitation.last_name, invitation.name_key
     phone = Phone(number, number, can_text=False) if number else None
-    recipient = Recipient(*names, email, phone, is_different=invitation.twin > 0)
-    checked = check(clinic, [recipient], but=invitation)[0]
+    checked = check(clinic, [Recipient(*names, email, phone)], but=invitation)[0]
     return None if checked.fate == Fate.INVITED else checked.patient or checked.invitation
 
 
@@ -127,7 +127,7 @@ def _check_one(
     invitations: Iterable[Invitation],
     patients: Sequence[Patient],
     sharing: Iterable[Invitation],
-    but: Invitation | None,
+    apart: Set[int],
 ) -> Checked:
     """The rule of who is the same patient, over what is known."""
     for place, other in enumerate(earlier):
@@ -135,13 +135,13 @@ def _check_one(
             by_name = likeness == Likeness.NAME
             return Checked(recipient, Fate.REPEATED, repeats=place, by_name_only=by_name)
     for patient in patients:
-        if likeness := _likeness(recipient, patient.name_key, patient.email, patient.phone):
+        theirs = patient.name_key, patient.email, patient.phone
+        if likeness := _likeness(recipient, *theirs, is_apart=patient.invitation_id in apart):
             by_name = likeness == Likeness.NAME
             return Checked(recipient, Fate.ALREADY_PATIENT, patient=patient, by_name_only=by_name)
     for invitation in invitations:
         mine = invitation.name_key, invitation.email, invitation.phone
-        likeness = _likeness(recipient, *mine)
-        if likeness and not (likeness == Likeness.NAME and _are_told_apart(invitation, but)):
+        if likeness := _likeness(recipient, *mine, is_apart=invitation.id in apart):
             joined = next((each for each in patients if each.invitation_id == invitation.id), None)
             fate = Fate.ALREADY_PATIENT if joined else Fate.ALREADY_INVITED
             by_name = likeness == Likeness.NAME
@@ -158,7 +158,7 @@ class Likeness(StrEnum):
 
 
 def _likeness(
-    one: Recipient, name_key: str, email: str | None, phone: str | None
+    one: Recipient, name_key: str, email: str | None, phone: str | None, *, is_apart: bool = False
 ) -> Likeness | None:
     """Same folded name and the same email or phone, or no contact at all on one side."""
     if one.name_key != name_key:
@@ -166,12 +166,7 @@ def _likeness(
     if (email and one.email == email) or (phone and one.number == phone):
         return Likeness.CONTACT
     is_bare = not (one.email or one.number) or not (email or phone)
-    return Likeness.NAME if is_bare and not one.is_different else None
-
-
-def _are_told_apart(one: Invitation, other: Invitation | None) -> bool:
-    """Whether staff said, when they invited the later of the two, that it is another person."""
-    return other is not None and one.twin != other.twin
+    return Likeness.NAME if is_bare and not (one.is_different or is_apart) else None
 
 
 def _shares_contact(one: Recipient, other: Invitation) -> bool:

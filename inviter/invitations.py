@@ -180,14 +180,9 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
 
 def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
     """Those that were removed together, at exactly this instant, to be restored in this order."""
-    return list(
-        db.session.scalars(
-            _with_people(clinic.id)
-            .where(Invitation.removed_at == at, Invitation.accepted_at.is_(None))
-            .order_by(Invitation.id)
-            .limit(MOST_AT_ONCE)
-        )
-    )
+    together = (Invitation.removed_at == at, Invitation.accepted_at.is_(None))
+    query = _with_people(clinic.id).where(*together).order_by(Invitation.id)
+    return list(db.session.scalars(query.limit(MOST_AT_ONCE)))
 
 
 def change_contact(

@@ -5,7 +5,6 @@ The same seed gives the same people, codes, ids and times before now; only what 
 settled: nothing of this may ever be sent.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 from inviter import codes, crowd, demo, invitations, status, team
 from inviter.activity import Action
 from inviter.db import ID_SEQUENCE_BITS, Base, bulk, db
-from inviter.keys import LINK_ID_BYTES, Keys
+from inviter.keys import Keys
 from inviter.models import (
     Activity,
     Channel,
@@ -109,15 +108,15 @@ class LargeDemo:
         )
         return clinics + [self._add_clinic(number) for number in range(len(clinics), count)]
 
-    def invite(self, clinic: Clinic, count: int) -> None:
-        """In batches, so that memory stays small."""
+    def invite(self, clinic: Clinic, count: int, *, batch: int = BATCH) -> None:
+        """So many at a time, so that memory stays small."""
         desk = _Desk(self, clinic, count)
         connection = db.session.connection()
-        for start in range(0, count, BATCH):
-            rows = desk.invite(range(start, min(start + BATCH, count)))
+        for start in range(0, count, batch):
+            rows = desk.invite(range(start, min(start + batch, count)))
             for model, made in rows.items():
                 if made:
-                    tuples = (list(each.values()) for each in made)
+                    tuples = (each.values() for each in made)
                     bulk(connection, model.metadata.tables[model.__tablename__], [*made[0]], tuples)
 
     def _add_clinic(self, number: int) -> Clinic:
@@ -163,7 +162,8 @@ class _Desk:
 
     def __init__(self, whole: LargeDemo, clinic: Clinic, count: int) -> None:
         self.whole, self.random, self.clinic, self.count = whole, whole.random, clinic, count
-        self.providers, self.admin = team.providers(clinic), team.admins(clinic)[0]
+        self.clinic_id, self.admin_id = clinic.id, team.admins(clinic)[0].id
+        self.provider_ids = [each.id for each in team.providers(clinic)]
         self.codes = self.random.sample(range(10**codes.LENGTH), count)
         self.namesakes: Counter[str] = Counter()
         self.joined = 0
@@ -180,7 +180,7 @@ class _Desk:
             rows[Invitation].append(invitation)
             rows[Delivery] += [self._delivery(invitation, each) for each in sent]
             rows[Activity].append(
-                self._activity(Action.INVITED, invitation, invitation["invited_by_id"])
+                self._line(Action.INVITED, invitation, invitation["invited_by_id"])
             )
             if invitation["accepted_at"]:
                 self._join(invitation, rows)
@@ -197,26 +197,26 @@ class _Desk:
     def _invitation(
         self, place: int, person: crowd.Person, invited_at: datetime, sent: list[_Sent]
     ) -> Row:
-        invitation_id, provider_id = self.whole.new_id(), self.random.choice(self.providers).id
+        invitation_id, provider_id = self.whole.new_id(), self.random.choice(self.provider_ids)
         sending, doubt_since = status.amount_to(sent)
         given_at = None if sent else self._by_now(invited_at, crowd.until_given(self.random))
         can_join = given_at is not None or sending in (Sending.SENT, Sending.IN_DOUBT)
         wait = crowd.until_accepted(self.random) if can_join else None
         self.namesakes[person.name_key] += 1
         return {
-            "clinic_id": self.clinic.id,
+            "clinic_id": self.clinic_id,
             "id": invitation_id,
             **person._asdict(),
             "can_text": person.phone is not None,
             "twin": self.namesakes[person.name_key] - 1,
             "provider_id": provider_id,
-            "invited_by_id": self.random.choice((provider_id, self.admin.id)),
+            "invited_by_id": self.random.choice((provider_id, self.admin_id)),
             "invited_at": invited_at,
             "expires_at": invitations.expiry(self.clinic, invited_at),
             "accepted_at": self._by_now(invited_at, wait),
             **self._code(place, invitation_id),
             "code_given_at": given_at,
-            "link_id": self._link_id(),
+            "link_id": crowd.link_id(self.random),
             "link_version": 1,
             "generation": 1,
             "sending": sending,
@@ -224,7 +224,7 @@ class _Desk:
         }
 
     def _code(self, place: int, invitation_id: int) -> Row:
-        keys, clinic_id = self.whole.keys, self.clinic.id
+        keys, clinic_id = self.whole.keys, self.clinic_id
         code = f"{self.codes[place]:0{codes.LENGTH}}"
         return {
             "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation_id),
@@ -234,10 +234,6 @@ class _Desk:
     def _by_now(self, at: datetime, wait: timedelta | None) -> datetime | None:
         """So long after a time, if that is not yet to come."""
         return None if wait is None or at + wait >= self.whole.now else at + wait
-
-    def _link_id(self) -> str:
-        made = base64.urlsafe_b64encode(self.random.randbytes(LINK_ID_BYTES))
-        return made.rstrip(b"=").decode()
 
     def _delivery(self, invitation: Row, sent: _Sent) -> Row:
         at = invitation["invited_at"]
@@ -265,9 +261,7 @@ class _Desk:
         has_contact = invitation["email"] or invitation["phone"]
         how = How.LINK if has_contact and self.random.random() < 0.8 else How.CODE
         rows[Patient].append(self._patient(invitation, how))
-        rows[Activity].append(
-            self._activity(Action.ACCEPTED, invitation, self.account["id"], how=how)
-        )
+        rows[Activity].append(self._line(Action.ACCEPTED, invitation, self.account["id"], how=how))
 
     def _open_account(self, at: datetime) -> Row:
         number = self.joined // PATIENTS_PER_ACCOUNT + 1
@@ -292,7 +286,7 @@ class _Desk:
             "how": how,
         }
 
-    def _activity(self, action: Action, invitation: Row, by_id: int, **details: Any) -> Row:
+    def _line(self, action: Action, invitation: Row, by_id: int, **details: Any) -> Row:
         is_first = action == Action.INVITED
         return {
             "clinic_id": invitation["clinic_id"],

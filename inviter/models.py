@@ -106,7 +106,7 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     columns: Mapped[str | None] = mapped_column(String(100))
-    """Of Invited Patients, as this person wants them: `listing.Column` words, by commas."""
+    """Of Invited Patients, as this person wants them: words of `conditions.Column`, by commas."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import joinedload
 
-from inviter import activity, listing, search
+from inviter import activity, conditions, listing, search
 from inviter.activity import Action
+from inviter.conditions import Provider
 from inviter.db import change, db
-from inviter.listing import COUNT_LIMIT, LAST, PER_PAGE, Page, Provider
+from inviter.listing import COUNT_LIMIT, LAST, PER_PAGE, Page
 from inviter.models import Clinic, How, Invitation, Patient, User
 
 
@@ -67,7 +68,7 @@ def _matching(
             .where(
                 Patient.clinic_id == clinic.id,
                 Patient.removed_at.is_(None),
-                *(listing.has_word(Patient, each, providers) for each in words),
+                *(conditions.has_word(Patient, each, providers) for each in words),
             )
             .order_by(*(oldest if backwards else newest))
             .limit(limit)

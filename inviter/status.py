@@ -1,6 +1,6 @@
 """What an invitation's facts mean at a moment: its status, and what its messages amount to. Pure.
 
-The SQL twin of `of` is `listing.has_status`; both are tested over one table of cases.
+The SQL twin of `of` is `conditions.has_status`; both are tested over one table of cases.
 """
 
 from collections.abc import Iterable

@@ -87,6 +87,8 @@ def postgresql() -> Iterator[str]:
 class cluster:
     """A PostgreSQL server on a socket of its own; it refuses to run as root."""
 
+    options = ""
+
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs, self.folder = programs, folder
         self.user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
@@ -94,12 +96,14 @@ class cluster:
     def __enter__(self) -> None:
         if self.user:
             shutil.chown(self.folder, **self.user)
-        self._run("initdb", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
+        if not (self.folder / "data").exists():
+            self._run("initdb", "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
         options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c max_connections=200"
+        options = f"{options} {self.options}"
         self._run("pg_ctl", "-w", "-o", options, "-l", f"{self.folder}/log", "start")
 
     def __exit__(self, *_error: object) -> None:
-        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+        self._run("pg_ctl", "-w", "-m", "fast", "stop")
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [self.programs / program, "-D", self.folder / "data", *arguments]

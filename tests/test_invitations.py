@@ -621,6 +621,17 @@ class TestRestore:
             restore(each, cast, now)
             assert fresh(each).removed_at is None
 
+    def test_nor_is_one_who_has_joined(
+        self, cast: Cast, keys: Keys, make: Make, now: datetime
+    ) -> None:
+        first = make()
+        second = Recipient("Ada", "Fixture", first.name_key, None, None, is_different=True)
+        other = invite(cast.northside, second, provider=cast.osei, by=cast.ana, keys=keys, now=now)
+        remove(first, cast, now)
+        accept(other, now)
+        restore(first, cast, now)
+        assert fresh(first).removed_at is None
+
     def test_once_accepted_it_is_refused(self, cast: Cast, ada: Invitation, now: datetime) -> None:
         accept(ada, now)
         with pytest.raises(Closed) as refused:
@@ -827,6 +838,13 @@ class TestChangeContact:
         made = make(email=EMAIL)
         settle_all(ACCEPTED, now)
         assert not change(made, phone=NUMBER)
+
+    def test_nor_is_one_that_comes_back(
+        self, change: Callable[..., bool], ada: Invitation, now: datetime
+    ) -> None:
+        settle_all(ACCEPTED, now)
+        assert change(ada, phone=None)
+        assert not change(ada, phone=OTHER_NUMBER)
 
     def test_a_code_that_changed_is_not_given_yet(
         self, change: Callable[..., bool], cast: Cast, ada: Invitation, now: datetime

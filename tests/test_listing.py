@@ -10,19 +10,10 @@ from typing import Any
 import pytest
 
 from inviter import contacts, joining, listing, status
+from inviter.conditions import SORTABLE, Attention, Column, Filter, Place
 from inviter.db import db, new_id
 from inviter.keys import Keys, new_link_id
-from inviter.listing import (
-    COUNT_LIMIT,
-    LAST,
-    PER_PAGE,
-    SORTABLE,
-    Attention,
-    Column,
-    Filter,
-    Page,
-    Place,
-)
+from inviter.listing import COUNT_LIMIT, LAST, PER_PAGE, Page
 from inviter.models import How, Invitation
 from inviter.status import Moment, Sending, Status
 from tests.counting import counted

@@ -21,7 +21,16 @@ from tests.visitors import Visitor
 PURE = ("clock", "codes", "contacts", "crowd", "keys", "search", "status")
 STORAGE = ("db", "models")
 USE_CASES = (
-    *("activity", "duplicates", "invitations", "inviting", "joining", "listing", "outbox"),
+    *(
+        "activity",
+        "conditions",
+        "duplicates",
+        "invitations",
+        "inviting",
+        "joining",
+        "listing",
+        "outbox",
+    ),
     *("patients", "readdressing", "selection", "team"),
 )
 EDGES = (*("cli", "config", "demo", "large_demo", "logs", "messages", "senders", "web", "worker"),)

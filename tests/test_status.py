@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from inviter import status
+from inviter.conditions import has_status
 from inviter.db import db
 from inviter.keys import Keys
-from inviter.listing import has_status
 from inviter.models import Invitation
 from inviter.status import DeliveryState, Moment, Sending, Status
 from tests.factories import Cast, invite, recipient

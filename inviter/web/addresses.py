@@ -14,7 +14,8 @@ from flask import url_for
 from werkzeug.datastructures import MultiDict
 
 from inviter import search
-from inviter.listing import LAST, MOST_PAGES, SORTABLE, Attention, Column, Filter
+from inviter.conditions import SORTABLE, Attention, Column, Filter
+from inviter.listing import LAST, MOST_PAGES
 from inviter.status import Status
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -9,8 +9,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import team
+from inviter.conditions import SORTABLE, Column, Filter
 from inviter.db import db
-from inviter.listing import SORTABLE, Column, Filter
 from inviter.web import addresses
 from inviter.web.addresses import Address
 from inviter.web.fragments import respond

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import activity, codes, listing
 from inviter.activity import Action
+from inviter.conditions import Column, Place
 from inviter.db import db, read_only
-from inviter.listing import Column, InvitedRow, Place
+from inviter.listing import InvitedRow
 from inviter.web import addresses, columns, formats
 from inviter.web.addresses import Address
 from inviter.web.invited import place

@@ -12,8 +12,9 @@ from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
 
 from inviter import contacts
+from inviter.conditions import ACCEPTED_STAY, SOON, Attention
 from inviter.contacts import N_, Problem
-from inviter.listing import ACCEPTED_STAY, SOON, Attention, InvitedRow, Page, Sent
+from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import Channel, Clinic, How
 from inviter.status import DeliveryState, Status
 

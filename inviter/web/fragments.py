@@ -25,9 +25,9 @@ def respond(
     """
     if not wants_fragment():
         return make_response(render_template(template, **context), status)
-    if row:
-        return _row(row, status, context)
     target = request.headers.get("HX-Target", "")
+    if row and target not in blocks:
+        return _row(row, status, context)
     block = target if target in blocks else blocks[0]
     title = render_block(template, "title", **context)
     around = render_template("fragment.html", title=title, whole=block == "content")
@@ -41,7 +41,7 @@ def respond(
 
 def _row(name: str, status: int, context: dict[str, Any]) -> Response:
     """A row comes first: behind other elements a browser would not read it as one."""
-    row = render_block("patients/row.html", "row", **context)
+    row = render_block("listing/row.html", "row", **context)
     around = render_template("fragment.html", title="", whole=False)
     response = make_response(row + around, status)
     _aim(response, name)

@@ -71,9 +71,7 @@ def restore(slug: str, invitation_id: int) -> BaseResponse:
 @bp.get("/<id:invitation_id>/contact")
 def contact(slug: str, invitation_id: int) -> Response:
     """Fix and resend, or Change."""
-    invitation = guards.invitation_or_404(invitation_id)
-    if closed := closed_by(invitation):
-        raise Closed(closed)
+    invitation = _open(invitation_id)
     return _contact_page(invitation, contact_form.of(invitation))
 
 
@@ -111,7 +109,7 @@ def change_provider(slug: str, invitation_id: int) -> BaseResponse:
 @bp.post("/<id:invitation_id>/show-code")
 def show_code(slug: str, invitation_id: int) -> BaseResponse:
     """Show large: whoever stands by can read it, so who did is kept."""
-    invitation = guards.invitation_or_404(invitation_id)
+    invitation = _open(invitation_id)
     invitations.show_code(invitation, by=g.user, now=g.now)
     db.session.commit()
     return _to_page(invitation, large=1, _anchor="code")
@@ -160,6 +158,13 @@ def refused(refusal: Exception) -> Response:
         return _page(invitation, 409)
     address = addresses.read(request.values)
     return selected.SHOWN[address.on](address, 409, invitation.id)
+
+
+def _open(invitation_id: int) -> Invitation:
+    invitation = guards.invitation_or_404(invitation_id)
+    if closed := closed_by(invitation):
+        raise Closed(closed)
+    return invitation
 
 
 def _resend(invitation: Invitation, *, sure: bool) -> None:

@@ -9,7 +9,8 @@ from flask import g, request, url_for
 from flask_babel import gettext as _
 
 from inviter import invitations, listing
-from inviter.listing import COUNT_LIMIT, LAST, Attention, Column, InvitedRow, Page, Place
+from inviter.conditions import SORTABLE, Attention, Column, Filter, Place
+from inviter.listing import COUNT_LIMIT, LAST, InvitedRow, Page
 from inviter.models import Channel
 from inviter.status import Moment, Status
 from inviter.web import addresses, columns, formats, guards
@@ -111,7 +112,7 @@ class InvitedList:
         return place()
 
     @cached_property
-    def _wanted(self) -> listing.Filter:
+    def _wanted(self) -> Filter:
         """A provider who is not known here is no filter."""
         wanted = self._address.wanted
         known = {each.id for each in self.place.providers}
@@ -310,7 +311,7 @@ class InvitedList:
         return Head(
             column=column,
             label=columns.label(column),
-            sort_url=sort_url if column in listing.SORTABLE else None,
+            sort_url=sort_url if column in SORTABLE else None,
             sorted=("descending" if wanted.is_descending else "ascending") if is_sorted else "",
         )
 

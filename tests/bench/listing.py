@@ -1,0 +1,366 @@
+"""Invited Patients at a million rows: how long a page takes, a search, and how many a second.
+
+    python -m tests.bench.listing [--invitations 1200000 --clinics 101 --seed 1]
+        [--only sqlite] [--keep FOLDER] [--rounds 15]
+
+P3  first and last page, newest first, in a clinic of 200,000 and one of 10,000 of them all, against
+    the same page where there are 1,000 in all: whole requests in turn, the ratio of medians.
+P4  searches. The ratio is of the search alone (ids, count and rows) against LIKE over four columns
+    with an exact count and a page by OFFSET; the medians and p99 in ms are of whole requests, as
+    typing makes them.
+P5  pages a second by gunicorn, signed in, against a bare Flask app that renders the same 25 rows
+    from memory by Jinja, same server and workers.
+P6  statements a page.
+
+`--keep` leaves the databases in a folder, to be used again. Each line ends in PASS or FAIL.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from inviter import clock, listing
+from inviter.conditions import ACCEPTED_STAY, SORTABLE, Column, Filter, Place
+from inviter.db import db, read_only
+from inviter.models import Clinic
+from inviter.status import Moment, Status
+from tests.bench import databases
+from tests.counting import counted
+from tests.visitors import Visitor
+
+LARGE, SMALL = "northside", "lakeview"
+FRAGMENT = {"HX-Request": "true", "HX-Target": "results"}
+SEARCHES = {
+    "common name": "smith",
+    "rare name": "quillfeather",
+    "email": "@example.org",
+    "one email": "7@",
+    "provider": "osei",
+    "2 characters": "an",
+    "long": "a rather long text that nobody is called by",
+    "two words": "an smith",
+    "no match": "zzyzx",
+}
+LIKE = """
+    FROM invitation AS i JOIN users AS u ON u.id = i.provider_id
+    WHERE i.clinic_id = :clinic AND i.removed_at IS NULL
+      AND (i.accepted_at IS NULL OR i.accepted_at > :stays) {status}
+      AND (lower(i.first_name || ' ' || i.last_name) LIKE :what OR lower(i.email) LIKE :what
+           OR i.phone_typed LIKE :what OR lower(u.name) LIKE :what)
+"""
+PENDING = """
+      AND i.accepted_at IS NULL AND i.expires_at > :now AND i.sending <> 'failed'
+"""
+
+failures: list[str] = []
+
+
+def verdict(passed: bool, line: str) -> None:
+    print(f"{line}  {'PASS' if passed else 'FAIL'}", flush=True)
+    if not passed:
+        failures.append(line)
+
+
+def took(act: Callable[[], object]) -> float:
+    """In ms."""
+    began = time.perf_counter()
+    act()
+    return (time.perf_counter() - began) * 1000
+
+
+def in_turn(acts: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """Each once a round, so that what disturbs the machine disturbs all; twice before it counts."""
+    for act in acts:
+        act()
+        act()
+    times: list[list[float]] = [[] for _ in acts]
+    for _ in range(rounds):
+        for place, act in enumerate(acts):
+            times[place].append(took(act))
+    return times
+
+
+def median(times: Sequence[float]) -> float:
+    return statistics.median(times)
+
+
+def p99(times: Sequence[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+def page(
+    client: FlaskClient, path: str, headers: dict[str, str] | None = None
+) -> Callable[[], None]:
+    def get() -> None:
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 200, answer.status
+        assert "Invited Patients" in answer.text or headers
+
+    return get
+
+
+def signed_in(app: Flask) -> FlaskClient:
+    visitor = Visitor(app.test_client()).sign_in("ana@example.org", databases.PASSWORD)
+    assert visitor.status == 200
+    return visitor.client
+
+
+def pages(engine: str, large: FlaskClient, thousand: FlaskClient, rounds: int) -> None:
+    """P3."""
+    for query in ("", "?page=last"):
+        acts = [page(thousand, f"/c/{LARGE}/invite{query}")]
+        acts += [page(large, f"/c/{clinic}/invite{query}") for clinic in (LARGE, SMALL)]
+        base, of_large, of_small = map(median, in_turn(acts, rounds * 3))
+        for clinic, time_of in ((LARGE, of_large), (SMALL, of_small)):
+            words = f"{query or 'first page'} {clinic} {time_of:.1f} ms, 1,000 in all {base:.1f} ms"
+            verdict(
+                time_of <= 1.2 * base, f"P3 {engine:10} {words}, {time_of / base:.2f} x (≤ 1.2)"
+            )
+
+
+@contextmanager
+def reading(app: Flask) -> Iterator[None]:
+    with app.app_context():
+        token = read_only.set(True)
+        yield
+        db.session.rollback()
+        read_only.reset(token)
+
+
+def place_of(app: Flask, slug: str) -> Place:
+    clinic = db.session.scalar(db.select(Clinic).where(Clinic.slug == slug))
+    assert clinic is not None
+    at = Moment(clock.now(), app.extensions["settings"].doubt_after)
+    return Place(clinic, listing.providers(clinic), app.extensions["keys"], at)
+
+
+def like(place: Place, what: str, *, pending: bool) -> Callable[[], None]:
+    """The search that one would write first."""
+    rows = LIKE.format(status=PENDING if pending else "")
+    values = {
+        "clinic": place.clinic.id,
+        "what": f"%{what}%",
+        "stays": place.at.now - ACCEPTED_STAY,
+        "now": place.at.now,
+    }
+    if db.engine.dialect.name == "sqlite":
+        values |= {name: f"{values[name]:%Y-%m-%d %H:%M:%S.%f}" for name in ("stays", "now")}
+
+    def search() -> None:
+        db.session.execute(text(f"SELECT count(*) {rows}"), values).scalar_one()
+        order = "ORDER BY i.invited_at DESC, i.id DESC LIMIT 25"
+        db.session.execute(text(f"SELECT i.*, u.name {rows} {order}"), values).all()
+
+    return search
+
+
+def searches(engine: str, app: Flask, client: FlaskClient, rounds: int) -> None:
+    """P4."""
+    for slug, most in ((LARGE, 60), (SMALL, 10)):
+        ratios: list[float] = []
+        with reading(app):
+            place = place_of(app, slug)
+            for name, what in SEARCHES.items():
+                for status in (None, Status.PENDING):
+                    wanted = Filter(text=what, status=status)
+                    ours, theirs = map(
+                        median,
+                        in_turn(
+                            [
+                                partial(listing.page, place, wanted, 1),
+                                like(place, what, pending=status is not None),
+                            ],
+                            max(5, rounds // 3),
+                        ),
+                    )
+                    ratios.append(ours / theirs)
+                    words = f"{name}, {status or 'all'}: {ours:.1f} ms, LIKE {theirs:.1f} ms"
+                    verdict(
+                        ours <= 0.35 * theirs,
+                        f"P4 {engine:10} {slug:10} {words}, {ours / theirs:.2f} x (≤ 0.35)",
+                    )
+        requests(engine, client, slug, most, rounds)
+
+
+def requests(engine: str, client: FlaskClient, slug: str, most: int, rounds: int) -> None:
+    """The other half of P4: whole requests, with every status, and by every sort."""
+    statuses = ("", "pending", "accepted", "expired", "error")
+    found = {
+        f"{name}, {status or 'all'}": f"q={what}&status={status}"
+        for name, what in SEARCHES.items()
+        for status in statuses
+    }
+    sorts = {f"sort {each}": f"sort={each}" for each in SORTABLE if each != Column.INVITED}
+    for kind, cases, limit in (("searches", found, most), ("sorts", sorts, 100)):
+        paths = [f"/c/{slug}/invite?{query}" for query in cases.values()]
+        times = in_turn([page(client, path, FRAGMENT) for path in paths], rounds)
+        medians = dict(zip(cases, map(median, times), strict=True))
+        slowest = max(medians, key=lambda name: medians[name])
+        everything = [each for some in times for each in some]
+        words = f"{kind}: p50 {median(everything):.1f} ms, p99 {p99(everything):.1f} ms"
+        worst = f"slowest p50 {medians[slowest]:.1f} ms ({slowest})"
+        verdict(medians[slowest] <= limit, f"P4 {engine:10} {slug:10} {words}; {worst} (≤ {limit})")
+
+
+def statements(engine: str, app: Flask, client: FlaskClient) -> None:
+    """P6."""
+    costs = {}
+    for query in ("", "?page=last", "?page=40", "?q=an&status=pending", "?q=048291", "?sort=name"):
+        for slug in (LARGE, SMALL):
+            with app.app_context(), counted() as seen:
+                client.get(f"/c/{slug}/invite{query}")
+            costs[slug, query] = len(seen)
+    most = max(costs.values())
+    # The last page of too many is looked for from the other end: one more.
+    plain = {cost for (_, query), cost in costs.items() if query != "?page=last"}
+    verdict(len(plain) == 1, f"P6 {engine:10} statements a page: {sorted(plain)}, at most {most}")
+
+
+def throughput(
+    engine: str, url: str, app: Flask, client: FlaskClient, rounds: int, folder: Path
+) -> None:
+    """P5."""
+    cookie = "; ".join(f"{each.key}={each.value}" for each in client._cookies.values())
+    path = f"/c/{LARGE}/invite"
+    rows = folder / "rows.json"
+    rows.write_text(json.dumps(rows_of(app)))
+    rates: list[list[float]] = [[], []]
+    with (
+        gunicorn("tests.bench.bare:create_app()", {"BENCH_ROWS": str(rows)}) as bare,
+        gunicorn("tests.bench.served:create_app()", {"BENCH_URL": url}) as ours,
+    ):
+        for _ in range(max(5, rounds // 3)):
+            rates[0].append(rate(bare, "/", ""))
+            rates[1].append(rate(ours, path, cookie))
+    of_bare, of_ours = map(median, rates)
+    words = f"{of_ours:.0f} pages/s, bare {of_bare:.0f}"
+    verdict(
+        of_ours >= 0.25 * of_bare, f"P5 {engine:10} {words}, {of_ours / of_bare:.2f} x (≥ 0.25)"
+    )
+
+
+WORKERS = 2
+CALLERS = 4
+CALLS = 150
+
+
+@contextmanager
+def gunicorn(target: str, settings: dict[str, str]) -> Iterator[int]:
+    """Serves on a free port of the loopback address, which is given."""
+    port = free_port()
+    bind = ["--bind", f"127.0.0.1:{port}", "--workers", str(WORKERS), "--log-level", "error"]
+    program = Path(sys.executable).parent / "gunicorn"
+    server = subprocess.Popen([program, *bind, target], env={**os.environ, **settings})
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    for _ in range(200):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    raise SystemExit("The server did not start")
+
+
+def rate(port: int, path: str, cookie: str) -> float:
+    """Pages a second, asked for by several callers at once."""
+
+    def call() -> None:
+        for _ in range(CALLS):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", path, headers={"Cookie": cookie})
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.status
+            answer.read()
+            connection.close()
+
+    callers = [threading.Thread(target=call) for _ in range(CALLERS)]
+    spent = took(lambda: ([each.start() for each in callers], [each.join() for each in callers]))
+    return CALLS * CALLERS / spent * 1000
+
+
+def rows_of(app: Flask) -> dict[str, object]:
+    """What the first page shows, for the bare app to hold in memory."""
+    with reading(app):
+        found = listing.page(place_of(app, LARGE), Filter(), 1).rows
+        return {
+            "labels": [*Column],
+            "rows": [
+                (
+                    each.id,
+                    each.name,
+                    each.provider,
+                    f"{each.invited_at:%d %b %Y}",
+                    f"{each.accepted_at:%d %b %Y}" if each.accepted_at else "",
+                    each.phone,
+                    each.email,
+                    each.code or "",
+                    each.status,
+                    [one.state for one in each.sent],
+                )
+                for each in found
+            ],
+        }
+
+
+def measure(engine: str, place: str, chosen: argparse.Namespace, folder: Path) -> None:
+    """Everything, on one kind of database."""
+    urls = [
+        databases.filled(place, clinics=clinics, invitations=many, seed=chosen.seed)
+        for clinics, many in ((chosen.clinics, chosen.invitations), (3, 1000))
+    ]
+    large, thousand = map(databases.opened, urls)
+    client = signed_in(large)
+    statements(engine, large, client)
+    pages(engine, client, signed_in(thousand), chosen.rounds)
+    searches(engine, large, client, chosen.rounds)
+    throughput(engine, urls[0], large, client, chosen.rounds, folder)
+    databases.close(large)
+    databases.close(thousand)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--invitations", type=int, default=1_200_000)
+    options.add_argument("--clinics", type=int, default=101)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--only", choices=databases.ENGINES)
+    options.add_argument("--keep")
+    chosen = options.parse_args()
+    with databases.folder(chosen.keep) as folder:
+        for engine in [chosen.only] if chosen.only else databases.ENGINES:
+            with databases.server(engine, folder) as place:
+                measure(engine, place, chosen, folder)
+    print(f"{len(failures)} failed" if failures else "All passed")
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
