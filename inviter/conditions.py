@@ -6,17 +6,32 @@ holds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, not_, or_, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
 
 from inviter import contacts, search
-from inviter.db import holds
+from inviter.db import UtcDateTime, holds
 from inviter.keys import Keys
 from inviter.models import EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation, Patient
-from inviter.status import Moment, Sending, Status
+from inviter.status import Moment, Status
 
 ACCEPTED_STAY = timedelta(hours=72)
 SOON = timedelta(days=3)
@@ -78,27 +93,65 @@ class Place:
     at: Moment
 
 
-def listed(place: Place) -> tuple[ColumnElement[bool], ...]:
-    stays = place.at.now - ACCEPTED_STAY
-    return (
-        Invitation.clinic_id == place.clinic.id,
-        Invitation.removed_at.is_(None),
-        or_(Invitation.accepted_at.is_(None), Invitation.accepted_at > stays),
-    )
+CLINIC = bindparam("clinic", type_=BigInteger)
+NOW = bindparam("now", type_=UtcDateTime)
+DOUBTED = bindparam("doubted", type_=UtcDateTime)
+SOON_ENDS = bindparam("soon_ends", type_=UtcDateTime)
+STAYS = bindparam("stays", type_=UtcDateTime)
+"""What conditions leave open, so that they are built once and not with every page."""
+
+
+def moments(at: Moment) -> dict[str, datetime]:
+    """What fills them in, beside the clinic."""
+    return {
+        "now": at.now,
+        "doubted": at.now - at.doubt_after,
+        "soon_ends": at.now + SOON,
+        "stays": at.now - ACCEPTED_STAY,
+    }
+
+
+LISTED: Sequence[ColumnElement[bool]] = (
+    Invitation.clinic_id == CLINIC,
+    Invitation.removed_at.is_(None),
+    or_(Invitation.accepted_at.is_(None), Invitation.accepted_at > STAYS),
+)
+FAILED = or_(
+    Invitation.sending == literal_column("'failed'"),
+    func.coalesce(
+        and_(Invitation.sending == literal_column("'in doubt'"), Invitation.doubt_since <= DOUBTED),
+        false(),
+    ),
+)
+STATUSES: Sequence[tuple[Status, ColumnElement[bool]]] = (
+    (Status.REMOVED, Invitation.removed_at.is_not(None)),
+    (Status.ACCEPTED, Invitation.accepted_at.is_not(None)),
+    (Status.ERROR_SENDING, FAILED),
+    (Status.EXPIRED, Invitation.expires_at <= NOW),
+)
+"""All but Pending, which is the rest."""
+
+URGENCY = (Status.ERROR_SENDING, Status.EXPIRED, Status.PENDING, Status.ACCEPTED)
+"""The order of sorting by status."""
+
+NEWEST: Sequence[ColumnElement[Any]] = (
+    Invitation.invited_at.expression,
+    Invitation.id.expression,
+)
 
 
 def looked_for(place: Place, wanted: Filter) -> list[ColumnElement[bool]]:
     found = []
-    if wanted.status:
-        found.append(has_status(wanted.status, place.at, is_listed=True))
-    if wanted.attention:
-        found.append(needs(wanted.attention, place.at))
-    if wanted.provider_id is not None:
-        found.append(Invitation.provider_id == wanted.provider_id)
     typed = search.read(wanted.text)
     if typed.words:
         words = and_(*(has_word(Invitation, each, place.providers) for each in typed.words))
         found.append(or_(words, _has_code(place, typed.code)) if typed.code else words)
+    if wanted.provider_id is not None:
+        found.append(Invitation.provider_id == wanted.provider_id)
+    if wanted.status:
+        found.append(has_status(wanted.status, is_listed=True))
+    if wanted.attention:
+        found.append(needs(wanted.attention))
     return found
 
 
@@ -119,63 +172,31 @@ def has_word(
     return or_(*ways)
 
 
-def has_status(wanted: Status, at: Moment, *, is_listed: bool = False) -> ColumnElement[bool]:
+@cache
+def has_status(wanted: Status, *, is_listed: bool = False) -> ColumnElement[bool]:
     """The SQL twin of `status.of`: the same words in the same order.
 
     What `is_listed` is not removed: asked about that, SQLite would have to look beside the index.
     """
     earlier: list[ColumnElement[bool]] = []
-    for word, rule in _statuses(at)[is_listed:]:
+    for word, rule in STATUSES[is_listed:]:
         if word == wanted:
             return and_(rule, *earlier)
         earlier.append(not_(rule))
     return and_(*earlier)
 
 
-def _has_code(place: Place, code: str) -> ColumnElement[bool]:
-    """By its HMAC, found once and not row by row."""
-    clinic_id = place.clinic.id
-    coded = select(Invitation.id).where(
-        Invitation.clinic_id == clinic_id,
-        Invitation.code_mac.in_(place.keys.code_macs(code, clinic_id=clinic_id)),
-    )
-    return Invitation.id == coded.scalar_subquery()
-
-
-def needs(kind: Attention, at: Moment) -> ColumnElement[bool]:
+@cache
+def needs(kind: Attention) -> ColumnElement[bool]:
     """The first part of each is the rule of a small index."""
     if kind == Attention.CODE:
-        return and_(text(WITHOUT_MESSAGE), Invitation.expires_at > at.now)
+        return and_(text(WITHOUT_MESSAGE), Invitation.expires_at > NOW)
     if kind == Attention.ERROR:
-        return and_(text(TROUBLED), has_status(Status.ERROR_SENDING, at, is_listed=True))
+        return and_(text(TROUBLED), has_status(Status.ERROR_SENDING, is_listed=True))
     if kind == Attention.EXPIRED:
-        return and_(text(EXPIRING), has_status(Status.EXPIRED, at, is_listed=True))
-    soon = Invitation.expires_at <= at.now + SOON
-    return and_(text(EXPIRING), has_status(Status.PENDING, at, is_listed=True), soon)
-
-
-def _statuses(at: Moment) -> list[tuple[Status, ColumnElement[bool]]]:
-    """All but Pending, which is the rest."""
-    in_doubt = and_(
-        Invitation.sending == Sending.IN_DOUBT, Invitation.doubt_since <= at.now - at.doubt_after
-    )
-    failed = or_(Invitation.sending == Sending.FAILED, func.coalesce(in_doubt, false()))
-    return [
-        (Status.REMOVED, Invitation.removed_at.is_not(None)),
-        (Status.ACCEPTED, Invitation.accepted_at.is_not(None)),
-        (Status.ERROR_SENDING, failed),
-        (Status.EXPIRED, Invitation.expires_at <= at.now),
-    ]
-
-
-URGENCY = (Status.ERROR_SENDING, Status.EXPIRED, Status.PENDING, Status.ACCEPTED)
-"""The order of sorting by status."""
-
-
-NEWEST: tuple[ColumnElement[Any], ...] = (
-    Invitation.invited_at.expression,
-    Invitation.id.expression,
-)
+        return and_(text(EXPIRING), has_status(Status.EXPIRED, is_listed=True))
+    soon = Invitation.expires_at <= SOON_ENDS
+    return and_(text(EXPIRING), has_status(Status.PENDING, is_listed=True), soon)
 
 
 def order(place: Place, wanted: Filter, *, backwards: bool) -> list[ColumnElement[Any]]:
@@ -196,7 +217,7 @@ def _sort_key(place: Place, column: Column) -> ColumnElement[Any]:
         ranks = {each.id: rank for rank, each in enumerate(place.providers)}
         return case(ranks, value=Invitation.provider_id) if ranks else literal(0)
     if column == Column.STATUS:
-        ranked = ((rule, URGENCY.index(word)) for word, rule in _statuses(place.at)[1:])
+        ranked = ((rule, URGENCY.index(word)) for word, rule in STATUSES[1:])
         return case(*ranked, else_=URGENCY.index(Status.PENDING))
     plain: dict[Column, Any] = {
         Column.NAME: Invitation.name_key,
@@ -206,3 +227,13 @@ def _sort_key(place: Place, column: Column) -> ColumnElement[Any]:
     }
     sorted_by: ColumnElement[Any] = plain[column]
     return sorted_by
+
+
+def _has_code(place: Place, code: str) -> ColumnElement[bool]:
+    """By its HMAC, found once and not row by row."""
+    clinic_id = place.clinic.id
+    coded = select(Invitation.id).where(
+        Invitation.clinic_id == clinic_id,
+        Invitation.code_mac.in_(place.keys.code_macs(code, clinic_id=clinic_id)),
+    )
+    return Invitation.id == coded.scalar_subquery()

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy import func, literal, select
+from sqlalchemy import BindParameter, ScalarSelect, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
 from inviter import conditions, contacts, status
-from inviter.conditions import Attention, Filter, Place, Provider
+from inviter.conditions import CLINIC, Attention, Filter, Place, Provider
 from inviter.db import db
 from inviter.keys import Keys, Unreadable
 from inviter.models import Channel, Clinic, Delivery, Invitation, Kind, Membership, User
@@ -78,13 +78,16 @@ class Page(Generic[Row]):
         return max(1, min(MOST_PAGES, -(-self.total // PER_PAGE)))
 
 
+PROVIDERS = (
+    select(User.id, User.name)
+    .join(Membership, Membership.user_id == User.id)
+    .where(Membership.clinic_id == CLINIC, Membership.is_provider)
+)
+
+
 def providers(clinic: Clinic) -> list[Provider]:
     """In the order of sorting; also those who left, whose invitations are still listed."""
-    found = db.session.execute(
-        select(User.id, User.name)
-        .join(Membership, Membership.user_id == User.id)
-        .where(Membership.clinic_id == clinic.id, Membership.is_provider)
-    )
+    found = db.session.execute(PROVIDERS, {"clinic": clinic.id})
     known = [Provider(user_id, name) for user_id, name in found]
     return sorted(known, key=lambda each: (contacts.fold(each.name), each.name, each.id))
 
@@ -118,88 +121,16 @@ def matching(
     """Ids of what is looked for, in order, or from the end; one more than is counted tells that."""
     query = (
         select(Invitation.id)
-        .where(*conditions.listed(place), *conditions.looked_for(place, wanted))
+        .where(*conditions.LISTED, *conditions.looked_for(place, wanted))
         .order_by(*conditions.order(place, wanted, backwards=backwards))
         .limit(limit)
     )
-    return list(db.session.scalars(query))
+    found = {"clinic": place.clinic.id, **conditions.moments(place.at)}
+    return list(db.session.scalars(query, found))
 
 
-def rows(place: Place, ids: Sequence[int]) -> list[InvitedRow]:
-    """Of these ids, in their order, removed ones too; those of other clinics are left out."""
-    found = db.session.execute(
-        select(*COLUMNS).where(Invitation.clinic_id == place.clinic.id, Invitation.id.in_(ids))
-    ).all()
-    names = {each.id: each.name for each in place.providers}
-    sent = messages_of(place.clinic, {each.id: each.generation for each in found})
-    made = {
-        each.id: _row(place, each, names.get(each.provider_id, ""), sent.get(each.id, ()))
-        for each in found
-    }
-    return [made[each] for each in ids if each in made]
-
-
-def attention(place: Place) -> dict[Attention, int]:
-    """How many need each kind of attention, counted to just above the limit."""
-    counts = []
-    for each in Attention:
-        some = select(literal(1)).where(
-            Invitation.clinic_id == place.clinic.id, conditions.needs(each, place.at)
-        )
-        counted = select(func.count()).select_from(some.limit(COUNT_LIMIT + 1).subquery())
-        counts.append(counted.scalar_subquery())
-    return dict(zip(Attention, db.session.execute(select(*counts)).one(), strict=True))
-
-
-def these(clinic: Clinic, ids: Sequence[int]) -> list[Invitation]:
-    """Invitations of this clinic by id, in no particular order."""
-    return list(
-        db.session.scalars(
-            select(Invitation)
-            .where(Invitation.clinic_id == clinic.id, Invitation.id.in_(ids))
-            .options(joinedload(Invitation.invited_by))
-        )
-    )
-
-
-def messages_of(clinic: Clinic, generations: Mapping[int, int]) -> dict[int, list[Sent]]:
-    """The messages of each invitation's current send, email first; by invitation id."""
-    found = db.session.execute(
-        select(
-            Delivery.invitation_id,
-            Delivery.generation,
-            Delivery.channel,
-            Delivery.state,
-            Delivery.reason,
-        )
-        .where(
-            Delivery.clinic_id == clinic.id,
-            Delivery.invitation_id.in_(generations),
-            Delivery.kind == Kind.INVITATION,
-        )
-        .order_by(Delivery.channel)
-    )
-    sent: dict[int, list[Sent]] = {}
-    for invitation_id, generation, channel, state, reason in found:
-        if invitation_id and generation == generations[invitation_id]:
-            sent.setdefault(invitation_id, []).append(Sent(channel, state, reason))
-    return sent
-
-
-def code_of(invitation: Any, *, keys: Keys) -> str | None:
-    """The Invite Code, for staff to read out; None once it is cleared, or no secret opens it."""
-    if invitation.code_sealed is None:
-        return None
-    try:
-        return keys.open_code(
-            invitation.code_sealed, clinic_id=invitation.clinic_id, invitation_id=invitation.id
-        )
-    except Unreadable:
-        log.error("code unreadable: is a secret missing?", invitation=invitation.id)
-        return None
-
-
-COLUMNS = (
+IDS: BindParameter[int] = bindparam("ids", expanding=True)
+ROWS = select(
     Invitation.clinic_id,
     Invitation.id,
     Invitation.first_name,
@@ -218,7 +149,86 @@ COLUMNS = (
     Invitation.generation,
     Invitation.sending,
     Invitation.doubt_since,
+).where(Invitation.clinic_id == CLINIC, Invitation.id.in_(IDS))
+
+
+def rows(place: Place, ids: Sequence[int]) -> list[InvitedRow]:
+    """Of these ids, in their order, removed ones too; those of other clinics are left out."""
+    found = db.session.execute(ROWS, {"clinic": place.clinic.id, "ids": list(ids)}).all()
+    names = {each.id: each.name for each in place.providers}
+    sent = messages_of(place.clinic, {each.id: each.generation for each in found})
+    made = {
+        each.id: _row(place, each, names.get(each.provider_id, ""), sent.get(each.id, ()))
+        for each in found
+    }
+    return [made[each] for each in ids if each in made]
+
+
+def _counted(kind: Attention) -> ScalarSelect[int]:
+    some = select(literal(1)).where(Invitation.clinic_id == CLINIC, conditions.needs(kind))
+    limited = some.limit(COUNT_LIMIT + 1).subquery()
+    return select(func.count()).select_from(limited).scalar_subquery()
+
+
+ATTENTION = select(*(_counted(each) for each in Attention))
+
+
+def attention(place: Place) -> dict[Attention, int]:
+    """How many need each kind of attention, counted to just above the limit."""
+    moments = conditions.moments(place.at)
+    counts = db.session.execute(ATTENTION, {"clinic": place.clinic.id, **moments}).one()
+    return dict(zip(Attention, counts, strict=True))
+
+
+def these(clinic: Clinic, ids: Sequence[int]) -> list[Invitation]:
+    """Invitations of this clinic by id, in no particular order."""
+    return list(
+        db.session.scalars(
+            select(Invitation)
+            .where(Invitation.clinic_id == clinic.id, Invitation.id.in_(ids))
+            .options(joinedload(Invitation.invited_by))
+        )
+    )
+
+
+MESSAGES = (
+    select(
+        Delivery.invitation_id,
+        Delivery.generation,
+        Delivery.channel,
+        Delivery.state,
+        Delivery.reason,
+    )
+    .where(
+        Delivery.clinic_id == CLINIC,
+        Delivery.invitation_id.in_(IDS),
+        Delivery.kind == Kind.INVITATION,
+    )
+    .order_by(Delivery.channel)
 )
+
+
+def messages_of(clinic: Clinic, generations: Mapping[int, int]) -> dict[int, list[Sent]]:
+    """The messages of each invitation's current send, email first; by invitation id."""
+    found = db.session.execute(MESSAGES, {"clinic": clinic.id, "ids": list(generations)})
+    sent: dict[int, list[Sent]] = {}
+    for invitation_id, generation, channel, state, reason in found:
+        if invitation_id and generation == generations[invitation_id]:
+            sent.setdefault(invitation_id, []).append(Sent(channel, state, reason))
+    return sent
+
+
+def code_of(invitation: Any, *, keys: Keys) -> str | None:
+    """The Invite Code, for staff to read out; None once it is cleared, or no secret opens it."""
+    if invitation.code_sealed is None:
+        return None
+    try:
+        return keys.open_code(
+            invitation.code_sealed, clinic_id=invitation.clinic_id, invitation_id=invitation.id
+        )
+    except Unreadable:
+        log.error("code unreadable: is a secret missing?", invitation=invitation.id)
+        return None
 
 
 def _row(place: Place, facts: Any, provider: str, sent: Sequence[Sent]) -> InvitedRow:

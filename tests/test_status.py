@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from inviter import status
-from inviter.conditions import has_status
+from inviter.conditions import has_status, moments
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Invitation
@@ -76,9 +76,8 @@ def test_the_rule(case: Case) -> None:
 def test_the_sql_twin_says_the_same_of_every_case(cast: Cast, keys: Keys) -> None:
     rows = {_insert(case, place, cast, keys): case for place, case in enumerate(CASES)}
     for word in Status:
-        found = db.session.scalars(
-            select(Invitation.id).where(has_status(word, Moment(NOW, DOUBT_AFTER)))
-        ).all()
+        query = select(Invitation.id).where(has_status(word))
+        found = db.session.scalars(query, moments(Moment(NOW, DOUBT_AFTER))).all()
         assert [rows[each] for each in found if rows[each].means != word] == []
         assert len(found) == sum(case.means == word for case in CASES)
     assert db.session.scalar(select(func.count()).select_from(Invitation)) == len(CASES)

@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import team
 from inviter.conditions import SORTABLE, Column, Filter
+from inviter.contacts import N_
 from inviter.db import db
-from inviter.web import addresses
+from inviter.web import addresses, formats
 from inviter.web.addresses import Address
 from inviter.web.fragments import respond
 
@@ -34,17 +35,20 @@ class Choice:
         return self.column == Column.NAME
 
 
+LABELS = {
+    Column.NAME: N_("Patient Name"),
+    Column.PROVIDER: N_("Provider Name"),
+    Column.INVITED: N_("Date Invited"),
+    Column.ACCEPTED: N_("Date Accepted"),
+    Column.PHONE: N_("Phone Number"),
+    Column.EMAIL: N_("Email address"),
+    Column.CODE: N_("Invite Code"),
+    Column.STATUS: N_("Status"),
+}
+
+
 def label(column: Column) -> str:
-    return {
-        Column.NAME: _("Patient Name"),
-        Column.PROVIDER: _("Provider Name"),
-        Column.INVITED: _("Date Invited"),
-        Column.ACCEPTED: _("Date Accepted"),
-        Column.PHONE: _("Phone Number"),
-        Column.EMAIL: _("Email address"),
-        Column.CODE: _("Invite Code"),
-        Column.STATUS: _("Status"),
-    }[column]
+    return formats.word(LABELS[column])
 
 
 def shown(address: Address) -> Sequence[Column]:

@@ -10,6 +10,7 @@ from flask import Flask, current_app, g
 from flask_babel import format_date, get_locale, ngettext
 from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
+from markupsafe import Markup, escape
 
 from inviter import contacts
 from inviter.conditions import ACCEPTED_STAY, SOON, Attention
@@ -18,10 +19,13 @@ from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import Channel, Clinic, How
 from inviter.status import DeliveryState, Status
 
+BREAK_AT, BREAK_DOT = Markup("@<wbr>"), Markup(".<wbr>")
+
 
 def init(app: Flask) -> None:
     app.add_template_filter(day)
     app.add_template_filter(moment)
+    app.add_template_filter(breakable)
 
 
 def day(at: datetime, clinic: Clinic) -> str:
@@ -40,6 +44,11 @@ def moment(at: datetime, clinic: Clinic) -> str:
     local = at.astimezone(ZoneInfo(clinic.time_zone))
     clock = _format_datetime(local, "h:mm a", rebase=False).replace("AM", "am").replace("PM", "pm")
     return f"{day(at, clinic)}, {clock}"
+
+
+def breakable(email: str) -> Markup:
+    """An address that may go on in the next line after an @ or a dot."""
+    return Markup(escape(email).replace("@", BREAK_AT).replace(".", BREAK_DOT))  # noqa: S704
 
 
 def problem(refused: Problem) -> str:
@@ -71,14 +80,26 @@ REASONS = {
 }
 
 
+ATTENTION = {
+    Attention.CODE: (N_("Code to be given"), N_("%(number)s to be given the code")),
+    Attention.ERROR: (N_("Could not be delivered"), N_("%(number)s could not be delivered")),
+    Attention.SOON: (N_("Expires within 3 days"), N_("%(number)s expiring within 3 days")),
+    Attention.EXPIRED: (N_("Expired"), N_("%(number)s expired")),
+}
+
+
+def word(text: str) -> str:
+    """A fixed text in the reader's language; the same few stand in every row of every list."""
+    return _word(text, language())
+
+
 @cache
 def _word(text: str, language: str) -> str:
-    """A fixed text in the reader's language; the same few stand in every row of every list."""
     return _(text)
 
 
 def status(value: Status) -> str:
-    return _word(STATUSES[value], language())
+    return word(STATUSES[value])
 
 
 def details(sent: Sequence[Sent], under: Status, *, has_contact: bool) -> list[str]:
@@ -119,13 +140,8 @@ def _leaves(at: datetime, clinic: Clinic, now: datetime) -> str:
 
 def attention(kind: Attention, number: str = "") -> str:
     """What needs doing; with a number, for how many."""
-    words = {
-        Attention.CODE: (_("Code to be given"), _("%(number)s to be given the code")),
-        Attention.ERROR: (_("Could not be delivered"), _("%(number)s could not be delivered")),
-        Attention.SOON: (_("Expires within 3 days"), _("%(number)s expiring within 3 days")),
-        Attention.EXPIRED: (_("Expired"), _("%(number)s expired")),
-    }[kind]
-    return words[1] % {"number": number} if number else words[0]
+    alone, counted = ATTENTION[kind]
+    return word(counted) % {"number": number} if number else word(alone)
 
 
 def ago(passed: timedelta) -> str:
@@ -141,7 +157,7 @@ def unsent(*, has_contact: bool) -> str:
 
 
 def channel(value: Channel) -> str:
-    return _word(CHANNELS[value], language())
+    return word(CHANNELS[value])
 
 
 def message(sent: Sent, under: Status) -> str:
@@ -150,7 +166,7 @@ def message(sent: Sent, under: Status) -> str:
         return _("May have arrived")
     if sent.state == DeliveryState.FAILED:
         return reason(sent.reason)
-    return _word(STATES.get(sent.state, N_("Sending")), language())
+    return word(STATES.get(sent.state, N_("Sending")))
 
 
 def phone(e164: str | None) -> str:
@@ -160,7 +176,7 @@ def phone(e164: str | None) -> str:
 
 def reason(code: str | None) -> str:
     """Why a message did not leave, so that someone at a front desk can act on it."""
-    return _word(REASONS.get(code or "", N_("The message could not be sent")), language())
+    return word(REASONS.get(code or "", N_("The message could not be sent")))
 
 
 def how_sent(sent: Sequence[Sent], *, has_contact: bool) -> str:

@@ -1,6 +1,6 @@
 """Invited Patients as a page shows it, under Invite Patients and under Patients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,7 @@ Link = tuple[str, str | None]
 class Invited:
     """One line of Invited Patients, in words where words are shown."""
 
-    id: int
+    id: str
     name: str
     provider: str
     invited: str
@@ -41,9 +41,8 @@ class Invited:
     email: str | None
     code: str | None
     status: Status
-    status_words: str
     detail: Sequence[str]
-    seen: int
+    seen: str
     can_act: bool
     can_send: bool
     can_give_code: bool
@@ -95,6 +94,7 @@ class Words:
     fix_for: str
     code_given: str
     code_given_to: str
+    statuses: Mapping[str, str]
 
 
 class InvitedList:
@@ -144,7 +144,7 @@ class InvitedList:
     def is_empty(self) -> bool:
         return not self.page.rows
 
-    @property
+    @cached_property
     def is_filtered(self) -> bool:
         return self.address.everyone().wanted != self._wanted
 
@@ -172,7 +172,7 @@ class InvitedList:
     def heads(self) -> Sequence[Head]:
         return [self._head(each) for each in columns.shown(self.address)]
 
-    @property
+    @cached_property
     def is_default(self) -> bool:
         """Whether the columns are those for which pairs of lines have their own widths."""
         return [each.column for each in self.heads] == list(Column)
@@ -195,7 +195,12 @@ class InvitedList:
             fix_for=_("Fix and resend to %s"),
             code_given=_("Code given"),
             code_given_to=_("Code given to %s"),
+            statuses={each.value: formats.status(each) for each in addresses.STATUSES},
         )
+
+    def badges(self, draw: Callable[[str, str], str]) -> Mapping[str, str]:
+        """Each drawn once, for all rows."""
+        return {status: draw(status, words) for status, words in self.words.statuses.items()}
 
     @property
     def pages(self) -> Pages:
@@ -328,7 +333,7 @@ class InvitedList:
         undo = row.accepted_at is None and row.removed_at is not None
         asks = self._asks and can_act and row.id == self._row_id
         return Invited(
-            id=row.id,
+            id=str(row.id),
             name=row.name,
             provider=row.provider,
             invited=formats.day(row.invited_at, g.clinic),
@@ -339,9 +344,8 @@ class InvitedList:
             email=row.email,
             code=row.code,
             status=row.status,
-            status_words=formats.status(row.status),
             detail=formats.row_details(row, g.clinic, now=now),
-            seen=row.generation,
+            seen=str(row.generation),
             can_act=can_act,
             can_send=bool(reached(row)),
             can_give_code=can_act and not row.sent and row.code_given_at is None,
