@@ -131,6 +131,13 @@ STATUSES: Sequence[tuple[Status, ColumnElement[bool]]] = (
 )
 """All but Pending, which is the rest."""
 
+FEWER = {
+    Status.PENDING: EXPIRING,
+    Status.EXPIRED: EXPIRING,
+    Status.ERROR_SENDING: TROUBLED,
+}
+"""The words of a smaller index that holds all of a status."""
+
 URGENCY = (Status.ERROR_SENDING, Status.EXPIRED, Status.PENDING, Status.ACCEPTED)
 """The order of sorting by status."""
 
@@ -150,6 +157,8 @@ def looked_for(place: Place, wanted: Filter) -> list[ColumnElement[bool]]:
         found.append(Invitation.provider_id == wanted.provider_id)
     if wanted.status:
         found.append(has_status(wanted.status, is_listed=True))
+        if _reads_all(wanted) and wanted.status in FEWER:
+            found.append(text(FEWER[wanted.status]))
     if wanted.attention:
         found.append(needs(wanted.attention))
     return found
@@ -170,6 +179,11 @@ def has_word(
     if word.digits:
         ways.append(holds(table.phone, word.digits))
     return or_(*ways)
+
+
+def _reads_all(wanted: Filter) -> bool:
+    """Whether all must be looked at: else the newest of the list are soon enough found in it."""
+    return bool(wanted.text) or wanted.sort != Column.INVITED
 
 
 @cache

@@ -3,33 +3,40 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute, joinedload
+from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from inviter.db import db
 from inviter.models import Clinic, Membership, User
 
+PERSON = bindparam("person", type_=BigInteger)
+MEMBERSHIP = (
+    select(Membership)
+    .join(Membership.clinic)
+    .options(contains_eager(Membership.clinic))
+    .where(
+        Membership.user_id == PERSON,
+        Membership.removed_at.is_(None),
+        Clinic.slug == bindparam("slug"),
+    )
+)
+CLINICS = (
+    select(Clinic)
+    .join(Membership, Membership.clinic_id == Clinic.id)
+    .where(Membership.user_id == PERSON, Membership.removed_at.is_(None))
+    .order_by(Clinic.name, Clinic.id)
+)
+"""Asked with every page, so built once."""
+
 
 def membership(user: User, slug: str) -> Membership | None:
     """This person's place at the clinic with this address; its clinic is loaded with it."""
-    return db.session.scalar(
-        select(Membership)
-        .join(Membership.clinic)
-        .options(joinedload(Membership.clinic))
-        .where(Membership.user_id == user.id, Membership.removed_at.is_(None), Clinic.slug == slug)
-    )
+    return db.session.scalar(MEMBERSHIP, {"person": user.id, "slug": slug})
 
 
 def clinics_of(user: User) -> list[Clinic]:
     """By name; empty for a patient."""
-    return list(
-        db.session.scalars(
-            select(Clinic)
-            .join(Membership, Membership.clinic_id == Clinic.id)
-            .where(Membership.user_id == user.id, Membership.removed_at.is_(None))
-            .order_by(Clinic.name, Clinic.id)
-        )
-    )
+    return list(db.session.scalars(CLINICS, {"person": user.id}))
 
 
 def is_staff(user: User) -> bool:

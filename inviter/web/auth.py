@@ -17,11 +17,11 @@ from flask import Flask, Response, current_app, flash, g, request, session, url_
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from inviter import contacts
 from inviter.config import Config
-from inviter.db import db
+from inviter.db import UtcDateTime, db
 from inviter.models import SignIn, User
 from inviter.web.fragments import leave_to, wants_fragment
 
@@ -274,11 +274,22 @@ def _load(uniquifier: str) -> Account | None:
     return Account(row)
 
 
+SIGNED_IN = (
+    select(User)
+    .join(SignIn, SignIn.user_id == User.id)
+    .where(
+        SignIn.secret_hash == bindparam("secret_hash"),
+        SignIn.started_at > bindparam("since", type_=UtcDateTime),
+        User.fs_uniquifier == bindparam("uniquifier"),
+        User.is_active,
+    )
+)
+"""Asked with every page, so built once."""
+
+
 def _signed_in(uniquifier: str) -> User | None:
-    query = select(User).join(SignIn, SignIn.user_id == User.id)
-    query = query.where(SignIn.secret_hash == _hashed(session.get("sign_in", "")))
-    query = query.where(SignIn.started_at > g.now - LONGEST_SIGN_IN)
-    return db.session.scalar(query.where(User.fs_uniquifier == uniquifier, User.is_active))
+    known = {"secret_hash": _hashed(session.get("sign_in", "")), "uniquifier": uniquifier}
+    return db.session.scalar(SIGNED_IN, {**known, "since": g.now - LONGEST_SIGN_IN})
 
 
 def _end_this_sign_in() -> None:

@@ -1,11 +1,14 @@
 """Invite Patients: type, check, confirm, see what was sent."""
 
 from collections.abc import Sequence
+from functools import cache
+from typing import cast
 
 from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
+from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import duplicates, inviting, team
@@ -34,8 +37,17 @@ def page(slug: str) -> Response:
 def show(
     address: Address, status: int = 200, row_id: int | None = None, block: str = "content"
 ) -> Response:
-    """Invite Patients with an empty form, and the list at this address."""
-    return _page(_form(), status, block=block, invited=InvitedList(address, row_id))
+    """Invite Patients with an empty form, and the list at this address.
+
+    Where only the list is redrawn, the form is not made.
+    """
+    form = cache(_form)
+    return _page(
+        cast(InviteForm, LocalProxy(form)),
+        status,
+        block=block,
+        invited=InvitedList(address, row_id),
+    )
 
 
 @bp.post("/invite/rows")
@@ -133,7 +145,7 @@ def _page(
         row=invited.row_name,
         url=invited.remembered if request.method == "GET" else None,
         form=form,
-        errors=form.summary(),
+        errors=form.summary() if request.method == "POST" else (),
         options=_options(),
         listing=invited,
         kept=address.arguments(),

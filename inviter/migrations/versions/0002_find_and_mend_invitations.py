@@ -48,7 +48,10 @@ def upgrade() -> None:
     _index(
         "ix_invitation_expiry",
         "invitation",
-        ["clinic_id", "expires_at", "sending", "doubt_since", "accepted_at", "removed_at"],
+        [
+            *("clinic_id", "expires_at", "invited_at", "id", "provider_id", "sending"),
+            *("doubt_since", "name_key", "email", "phone", "accepted_at", "removed_at"),
+        ],
         EXPIRING,
     )
     _index(
