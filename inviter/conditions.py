@@ -158,7 +158,7 @@ def looked_for(place: Place, wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.status:
         found.append(has_status(wanted.status, is_listed=True))
         if _reads_all(wanted) and wanted.status in FEWER:
-            found.append(text(FEWER[wanted.status]))
+            found.append(and_(text(FEWER[wanted.status])))
     if wanted.attention:
         found.append(needs(wanted.attention))
     return found

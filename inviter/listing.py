@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy import BindParameter, ScalarSelect, bindparam, func, literal, select
+from sqlalchemy import BindParameter, ScalarSelect, Select, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
 from inviter import conditions, contacts, status
@@ -94,11 +94,22 @@ def providers(clinic: Clinic) -> list[Provider]:
 
 def page(place: Place, wanted: Filter, number: int) -> Page[InvitedRow]:
     """A page too far is the first. Accepted ones leave 72 hours after acceptance."""
+    if number == LAST:
+        return _last_page(place, wanted)
+    number = number if 1 <= number <= MOST_PAGES else 1
+    total, shown = _counted_page(place, wanted, number)
+    if number > 1 and not shown:
+        number, (total, shown) = 1, _counted_page(place, wanted, 1)
+    return Page(rows(place, shown), number, total)
+
+
+def _last_page(place: Place, wanted: Filter) -> Page[InvitedRow]:
+    """Read from the other end where there are too many to count."""
     ids = matching(place, wanted)
-    if number == LAST and len(ids) > COUNT_LIMIT:
+    if len(ids) > COUNT_LIMIT:
         ends = matching(place, wanted, limit=PER_PAGE, backwards=True)
         return Page(rows(place, ends[::-1]), LAST, len(ids))
-    number, shown = cut(ids, number)
+    number, shown = cut(ids, LAST)
     return Page(rows(place, shown), number, len(ids))
 
 
@@ -119,14 +130,32 @@ def matching(
     backwards: bool = False,
 ) -> list[int]:
     """Ids of what is looked for, in order, or from the end; one more than is counted tells that."""
-    query = (
+    query = _query(place, wanted, backwards=backwards).limit(limit)
+    return list(db.session.scalars(query, _given(place)))
+
+
+def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[int]]:
+    """How many match, counted to just above the limit, and the ids of one page: in one scan."""
+    limited = _query(place, wanted).limit(COUNT_LIMIT + 1)
+    found = limited.cte("found").prefix_with("MATERIALIZED")
+    count = select(func.count()).select_from(found).scalar_subquery()
+    start = (max(number, 1) - 1) * PER_PAGE
+    shown = select(count, found.c.id).limit(PER_PAGE).offset(start)
+    counted = db.session.execute(shown, _given(place)).all()
+    return (counted[0][0] if counted else 0), [each for _, each in counted]
+
+
+def _query(place: Place, wanted: Filter, *, backwards: bool = False) -> Select[int]:
+    return (
         select(Invitation.id)
         .where(*conditions.LISTED, *conditions.looked_for(place, wanted))
         .order_by(*conditions.order(place, wanted, backwards=backwards))
-        .limit(limit)
     )
-    found = {"clinic": place.clinic.id, **conditions.moments(place.at)}
-    return list(db.session.scalars(query, found))
+
+
+def _given(place: Place) -> dict[str, Any]:
+    """What the conditions leave open."""
+    return {"clinic": place.clinic.id, **conditions.moments(place.at)}
 
 
 IDS: BindParameter[int] = bindparam("ids", expanding=True)
@@ -175,8 +204,7 @@ ATTENTION = select(*(_counted(each) for each in Attention))
 
 def attention(place: Place) -> dict[Attention, int]:
     """How many need each kind of attention, counted to just above the limit."""
-    moments = conditions.moments(place.at)
-    counts = db.session.execute(ATTENTION, {"clinic": place.clinic.id, **moments}).one()
+    counts = db.session.execute(ATTENTION, _given(place)).one()
     return dict(zip(Attention, counts, strict=True))
 
 

@@ -1,14 +1,12 @@
 """Invite Patients: type, check, confirm, see what was sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import cast
 
 from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
-from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import duplicates, inviting, team
@@ -19,7 +17,7 @@ from inviter.models import Confirmation
 from inviter.status import Moment
 from inviter.web import addresses, checked, forms, guards, home
 from inviter.web.addresses import Address
-from inviter.web.forms import InviteForm
+from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
 from inviter.web.invited import InvitedList
 
@@ -41,13 +39,7 @@ def show(
 
     Where only the list is redrawn, the form is not made.
     """
-    form = cache(_form)
-    return _page(
-        cast(InviteForm, LocalProxy(form)),
-        status,
-        block=block,
-        invited=InvitedList(address, row_id),
-    )
+    return _respond(cache(_form), InvitedList(address, row_id), block, status)
 
 
 @bp.post("/invite/rows")
@@ -131,24 +123,32 @@ def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteFo
     )
 
 
-def _page(
-    form: InviteForm, code: int = 200, *, block: str = "content", invited: InvitedList | None = None
-) -> Response:
+def _page(form: InviteForm, code: int = 200, *, block: str = "content") -> Response:
     """The form and the list; `block` is what is redrawn for who has the page already."""
-    address = addresses.read(request.args, on="invite")
-    invited = invited or InvitedList(address)
+    invited = InvitedList(addresses.read(request.args, on="invite"))
+    return _respond(lambda: form, invited, block, code, form.summary())
+
+
+def _respond(
+    form: Callable[[], InviteForm],
+    invited: InvitedList,
+    block: str,
+    status: int,
+    errors: Sequence[Error] = (),
+) -> Response:
+    """Form and list are made where something of them is drawn."""
     return respond(
         "invite/invite.html",
         block,
         *LISTED,
-        status=code,
+        status=status,
         row=invited.row_name,
         url=invited.remembered if request.method == "GET" else None,
-        form=form,
-        errors=form.summary() if request.method == "POST" else (),
+        form_of=form,
+        errors=errors,
         options=_options(),
         listing=invited,
-        kept=address.arguments(),
+        kept=addresses.read(request.args, on="invite").arguments(),
     )
 
 

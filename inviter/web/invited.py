@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import g, request, url_for
 from flask_babel import gettext as _
@@ -305,8 +306,10 @@ class InvitedList:
             return ""
         return at.isoformat() if self.place.at.now - at < invitations.UNDO_FOR else ""
 
-    def _url(self, address: Address, **more: Any) -> str:
-        return address.url(g.clinic.slug, **more)
+    def _url(self, address: Address, **more: str | None) -> str:
+        """As `Address.url`, which would look up the route for every link."""
+        said = {**address.arguments(), **{name: value for name, value in more.items() if value}}
+        return f"{self.here}?{urlencode(said, safe=',')}" if said else self.here
 
     def _head(self, column: Column) -> Head:
         wanted = self._wanted

@@ -9,7 +9,7 @@ P4  searches. The ratio is of the search alone (ids, count and rows) against LIK
     with an exact count and a page by OFFSET; the medians and p99 in ms are of whole requests, as
     typing makes them.
 P5  pages a second by gunicorn, signed in, against a bare Flask app that renders the same 25 rows
-    from memory by Jinja, same server and workers.
+    from memory by the same Jinja macros, same server and workers.
 P6  statements a page.
 
 `--keep` leaves the databases in a folder, to be used again. Each line ends in PASS or FAIL.
@@ -27,10 +27,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from flask import Flask
+from flask import Flask, template_rendered
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
@@ -151,8 +153,8 @@ def place_of(app: Flask, slug: str) -> Place:
 
 def search(place: Place, wanted: Filter) -> None:
     """The ids, which are the count too, and the rows of the first page."""
-    ids = listing.matching(place, wanted)
-    db.session.execute(listing.ROWS, {"clinic": place.clinic.id, "ids": ids[:25]}).all()
+    _count, ids = listing._counted_page(place, wanted, 1)
+    db.session.execute(listing.ROWS, {"clinic": place.clinic.id, "ids": ids}).all()
 
 
 def like(place: Place, what: str, *, pending: bool) -> Callable[[], None]:
@@ -237,14 +239,12 @@ def statements(engine: str, app: Flask, client: FlaskClient) -> None:
     verdict(len(plain) == 1, f"P6 {engine:10} statements a page: {sorted(plain)}, at most {most}")
 
 
-def throughput(
-    engine: str, url: str, app: Flask, client: FlaskClient, rounds: int, folder: Path
-) -> None:
+def throughput(engine: str, url: str, client: FlaskClient, rounds: int, folder: Path) -> None:
     """P5."""
     cookie = "; ".join(f"{each.key}={each.value}" for each in client._cookies.values())
     path = f"/c/{LARGE}/invite"
     rows = folder / "rows.json"
-    rows.write_text(json.dumps(rows_of(app)))
+    rows.write_text(json.dumps(rows_of(client, path)))
     rates: list[list[float]] = [[], []]
     with (
         gunicorn("tests.bench.bare:create_app()", {"BENCH_ROWS": str(rows)}) as bare,
@@ -311,28 +311,29 @@ def rate(port: int, path: str, cookie: str) -> float:
     return CALLS * CALLERS / spent * 1000
 
 
-def rows_of(app: Flask) -> dict[str, object]:
-    """What the first page shows, for the bare app to hold in memory."""
-    with reading(app):
-        found = listing.page(place_of(app, LARGE), Filter(), 1).rows
-        return {
-            "labels": [*Column],
-            "rows": [
-                (
-                    each.id,
-                    each.name,
-                    each.provider,
-                    f"{each.invited_at:%d %b %Y}",
-                    f"{each.accepted_at:%d %b %Y}" if each.accepted_at else "",
-                    each.phone,
-                    each.email,
-                    each.code or "",
-                    each.status,
-                    [one.state for one in each.sent],
-                )
-                for each in found
-            ],
-        }
+def rows_of(client: FlaskClient, path: str) -> dict[str, object]:
+    """What the table of this page is drawn from, for the bare app to hold in memory."""
+    kept: dict[str, object] = {}
+
+    def keep(_app: Flask, context: dict[str, Any], **_more: object) -> None:
+        shown = context["listing"]
+        kept.update(
+            rows=[asdict(each) for each in shown.rows],
+            heads=[asdict(each) for each in shown.heads],
+            words=asdict(shown.words),
+            base=shown.base,
+            query=shown.query,
+            address={"on": shown.address.on},
+            is_default=shown.is_default,
+            pairs=shown.pairs,
+            ticks_page=shown.ticks_page,
+            ticks_all=shown.ticks_all,
+            tick_url=shown.tick_url,
+        )
+
+    with template_rendered.connected_to(keep):
+        client.get(path)
+    return kept
 
 
 def measure(engine: str, place: str, chosen: argparse.Namespace, folder: Path) -> None:
@@ -346,7 +347,7 @@ def measure(engine: str, place: str, chosen: argparse.Namespace, folder: Path) -
     statements(engine, large, client)
     pages(engine, client, signed_in(thousand), chosen.rounds)
     searches(engine, large, client, chosen.rounds)
-    throughput(engine, urls[0], large, client, chosen.rounds, folder)
+    throughput(engine, urls[0], client, chosen.rounds, folder)
     databases.close(large)
     databases.close(thousand)
 
