@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
@@ -57,8 +58,13 @@ def shown(address: Address) -> Sequence[Column]:
     return chosen or tuple(Column)
 
 
-def sorts() -> list[tuple[str, str]]:
+def sorts() -> Sequence[tuple[str, str]]:
     """For pages too narrow for heads of columns."""
+    return _sorts(formats.language())
+
+
+@cache
+def _sorts(_language: str) -> Sequence[tuple[str, str]]:
     return [each for column in SORTABLE for each in _both_ways(column)]
 
 

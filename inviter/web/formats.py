@@ -23,6 +23,7 @@ BREAK_AT, BREAK_DOT = Markup("@<wbr>"), Markup(".<wbr>")
 
 
 def init(app: Flask) -> None:
+    app.jinja_env.install_gettext_callables(word, ngettext, newstyle=True)  # type: ignore[attr-defined]
     app.add_template_filter(day)
     app.add_template_filter(moment)
     app.add_template_filter(breakable)
