@@ -250,4 +250,4 @@ def _has_code(place: Place, code: str) -> ColumnElement[bool]:
         Invitation.clinic_id == clinic_id,
         Invitation.code_mac.in_(place.keys.code_macs(code, clinic_id=clinic_id)),
     )
-    return Invitation.id == coded.scalar_subquery()
+    return Invitation.id.in_(coded)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -82,12 +82,13 @@ def check(
     """What inviting these would do, in their order. Changes nothing; a fixed number of queries.
 
     `but` is the invitation that the recipient stands on: it does not count, nor does the name
-    alone of those whom staff told apart from it, who have another twin.
+    alone of those whom staff told apart from it, who have another twin. Who shares a contact with
+    it is not asked for.
     """
     names = {each.name_key for each in recipients}
     invitations = _invitations_named(clinic, names, but)
     patients = _patients_named(clinic, names)
-    sharing = _sharing_contact(clinic, recipients)
+    sharing = _sharing_contact(clinic, recipients) if but is None else []
     apart = {each.id for each in invitations if but is not None and each.twin != but.twin}
     return [
         _check_one(recipient, recipients[:place], invitations, patients, sharing, apart)
@@ -104,6 +105,13 @@ def same_as(
     phone = Phone(number, number, can_text=False) if number else None
     checked = check(clinic, [Recipient(*names, email, phone)], but=invitation)[0]
     return None if checked.fate == Fate.INVITED else checked.patient or checked.invitation
+
+
+def in_line(one: Recipient | Invitation) -> tuple[str, str, str]:
+    """Many are invited, and restored, in this order: in opposite ones two people would each wait
+    at a unique index for the other."""
+    number = one.number if isinstance(one, Recipient) else one.phone
+    return one.name_key, one.email or "", number or ""
 
 
 @contextmanager
@@ -183,18 +191,14 @@ LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
 def _invitations_named(
     clinic: Clinic, names: Iterable[str], but: Invitation | None
 ) -> list[Invitation]:
+    """The newest first; sorted here, or SQLite would go through the whole list in its order."""
     query = select(Invitation).where(
         Invitation.clinic_id == clinic.id, Invitation.name_key.in_(names), *LIVE
     )
     if but is not None:
         query = query.where(Invitation.id != but.id)
-    return list(
-        db.session.scalars(
-            query.options(joinedload(Invitation.invited_by)).order_by(
-                Invitation.invited_at.desc(), Invitation.id.desc()
-            )
-        )
-    )
+    found = db.session.scalars(query.options(joinedload(Invitation.invited_by)))
+    return sorted(found, key=lambda each: (each.invited_at, each.id), reverse=True)
 
 
 def _patients_named(clinic: Clinic, names: Iterable[str]) -> list[Patient]:
@@ -210,14 +214,10 @@ def _patients_named(clinic: Clinic, names: Iterable[str]) -> list[Patient]:
 
 
 def _sharing_contact(clinic: Clinic, recipients: Iterable[Recipient]) -> list[Invitation]:
+    """Each side of the OR says all that its index does, or SQLite would read the whole clinic."""
     emails = {each.email for each in recipients if each.email}
     numbers = {each.number for each in recipients if each.number}
-    return list(
-        db.session.scalars(
-            select(Invitation).where(
-                Invitation.clinic_id == clinic.id,
-                or_(Invitation.email.in_(emails), Invitation.phone.in_(numbers)),
-                *LIVE,
-            )
-        )
-    )
+    here = (Invitation.clinic_id == clinic.id, *LIVE)
+    by_email = and_(*here, Invitation.email.in_(emails))
+    by_phone = and_(*here, Invitation.phone.in_(numbers))
+    return list(db.session.scalars(select(Invitation).where(or_(by_email, by_phone))))

@@ -1,11 +1,11 @@
 """What staff do with an invitation that exists: send it again, take it back, put it right.
 
 Each is decided by one UPDATE that names the state it needs, so that of two people at once one is
-refused. Who acts on many does so in the order of ids, or two such would wait for each other.
+refused. Who acts on many does so in the order of ids, or two such would wait for each other; who
+restores many, in the order in which they are invited (`duplicates.in_line`).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -19,10 +19,15 @@ from inviter.activity import Action
 from inviter.contacts import Phone
 from inviter.db import change, db
 from inviter.duplicates import InvitedAnew as InvitedAnew
-from inviter.duplicates import as_nobody_else
+from inviter.duplicates import as_nobody_else, in_line
 from inviter.keys import Keys
 from inviter.models import Channel, Clinic, Invitation, User
-from inviter.status import Sending, Status
+from inviter.refusals import Closed as Closed
+from inviter.refusals import JustSent as JustSent
+from inviter.refusals import NoMessage as NoMessage
+from inviter.refusals import Overtaken as Overtaken
+from inviter.refusals import TooLate as TooLate
+from inviter.status import Removal, Sending, Status
 
 END_OF_DAY = time(23, 59, 59)
 RESEND_PAUSE = timedelta(minutes=15)
@@ -44,32 +49,6 @@ class GivenTo(StrEnum):
     PATIENT = "patient"
     RELATIVE = "relative"
     OTHER = "other"
-
-
-@dataclass(eq=False)
-class Closed(Exception):
-    """It is not possible any more: accepted or removed."""
-
-    status: Status
-
-
-class Overtaken(Exception):
-    """Someone else has resent or changed it since it was shown."""
-
-
-@dataclass(eq=False)
-class JustSent(Exception):
-    """It was sent so short a time ago that one should be sure."""
-
-    at: datetime
-
-
-class NoMessage(Exception):
-    """There is neither an email nor a number that gets texts: only the code can be given."""
-
-
-class TooLate(Exception):
-    """Undo is over."""
 
 
 def channels(*, email: str | None, can_text: bool, sms: bool) -> list[Channel]:
@@ -106,11 +85,17 @@ def check_resend(
     ways = channels(email=invitation.email, can_text=invitation.can_text, sms=sms)
     if not ways:
         raise NoMessage
-    at = invitation.resent_at or invitation.invited_at
-    was_sent = invitation.sending not in (Sending.NONE, Sending.FAILED)
-    if was_sent and now - at < RESEND_PAUSE and not sure:
+    at = just_sent(invitation, now)
+    if at and not sure:
         raise JustSent(at)
     return ways
+
+
+def just_sent(invitation: Invitation, now: datetime) -> datetime | None:
+    """When, if the present send is so new that one is asked before the next."""
+    at = invitation.resent_at or invitation.invited_at
+    was_sent = invitation.sending not in (Sending.NONE, Sending.FAILED)
+    return at if was_sent and now - at < RESEND_PAUSE else None
 
 
 def resend(
@@ -155,7 +140,7 @@ def remove(invitation: Invitation, *, by: User, now: datetime) -> None:
 
 
 def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
-    """Undo the removal: same code, link and expiry; what it withdrew is sent after all.
+    """Undo the removal: same code, link and expiry; what it withdrew is sent, unless it expired.
 
     Nothing to do where someone else has. Raises Closed where the patient had accepted, TooLate,
     or InvitedAnew.
@@ -173,16 +158,23 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
     if not restored:
         _can_be_restored(invitation, now)
         return
-    outbox.requeue(invitation)
+    if invitation.expires_at > now:
+        outbox.requeue(invitation)
     _record(Action.RESTORED, invitation, by, now)
     _reload(invitation)
+
+
+def can_undo(facts: Removal, now: datetime) -> bool:
+    """Whether it was removed, and so short a time ago that the removal can be undone."""
+    at = facts.removed_at
+    return at is not None and facts.accepted_at is None and now - at <= UNDO_FOR
 
 
 def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
     """Those that were removed together, at exactly this instant, to be restored in this order."""
     together = (Invitation.removed_at == at, Invitation.accepted_at.is_(None))
     query = _with_people(clinic.id).where(*together).order_by(Invitation.id)
-    return list(db.session.scalars(query.limit(MOST_AT_ONCE)))
+    return sorted(db.session.scalars(query.limit(MOST_AT_ONCE)), key=in_line)
 
 
 def change_contact(
@@ -193,12 +185,18 @@ def change_contact(
     by: User,
     keys: Keys,
     now: datetime,
+    seen: int | None = None,
+    shown: tuple[str | None, str | None] | None = None,
     new_code: Callable[[], str] = codes.random_code,
 ) -> bool:
     """Put email and phone right; whether code and link changed with it. Nothing is sent.
 
     They change where whoever was written to before may hold them: a contact is replaced or taken
-    away, and a message to it did not fail for certain. What is queued for it is not sent. Raises
+    away, and a message to it did not fail for certain. What is queued for it is not sent. With
+    another code what was sent amounts to nothing: a generation begins that has no messages.
+
+    `seen` and `shown` are the generation and the contacts (email, number) that were shown to who
+    asks: where they are others now it raises Overtaken, unless nothing is left to change. Raises
     Closed, or InvitedAnew where it is then someone who is invited already.
     """
     _reload(invitation, lock=True)
@@ -206,6 +204,9 @@ def change_contact(
     fields = readdressing.fields_changed(invitation, email, phone)
     if not fields:
         return False
+    contacts = (invitation.email, invitation.phone)
+    if seen not in (None, invitation.generation) or shown not in (None, contacts):
+        raise Overtaken
     with as_nobody_else(invitation, email, phone.e164 if phone else None):
         changed = readdressing.readdress(invitation, email, phone, keys=keys, new_code=new_code)
     _record(Action.CONTACT_CHANGED, invitation, by, now, fields=fields, code_changed=changed)
@@ -294,6 +295,6 @@ def _can_be_restored(invitation: Invitation, now: datetime) -> bool:
         raise Closed(Status.ACCEPTED)
     if invitation.removed_at is None:
         return False
-    if now - invitation.removed_at > UNDO_FOR:
+    if not can_undo(invitation, now):
         raise TooLate
     return True

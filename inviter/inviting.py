@@ -10,19 +10,15 @@ from sqlalchemy import func, select
 from inviter import activity, codes, invitations, outbox
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
-from inviter.duplicates import Checked, Fate, Recipient, check
+from inviter.duplicates import Checked, Fate, Recipient, check, in_line
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
-
-MOST_DRAWS = 100
+from inviter.readdressing import MOST_DRAWS
+from inviter.readdressing import OutOfCodes as OutOfCodes
 
 
 class KeyUsed(Exception):
     """This key confirmed something else."""
-
-
-class OutOfCodes(Exception):
-    """No free code was drawn: the clinic holds too many."""
 
 
 def invite(
@@ -51,7 +47,7 @@ def invite(
     # The newest stands first in the list: so that those of one form stand as they were typed.
     ids = sorted((new_id() for _ in recipients), reverse=True)
     checked = check(clinic, recipients)
-    for place in _in_order_of_keys(recipients):
+    for place in sorted(range(len(recipients)), key=lambda place: in_line(recipients[place])):
         if checked[place].fate == Fate.INVITED:
             checked[place] = _invite_one(press, recipients[place], ids[place], place)
     confirmation.outcome = [[each.fate, _id_of(each, checked)] for each in checked]
@@ -101,16 +97,6 @@ def _earlier(clinic: Clinic, key: str, content: str) -> Confirmation:
     return earlier
 
 
-def _in_order_of_keys(recipients: Sequence[Recipient]) -> list[int]:
-    """As the unique indexes have it: in opposite order two people would wait for each other."""
-
-    def key(place: int) -> tuple[str, str, str]:
-        one = recipients[place]
-        return one.name_key, one.email or "", one.number or ""
-
-    return sorted(range(len(recipients)), key=key)
-
-
 @dataclass(frozen=True, slots=True)
 class _Press:
     """What all invitations of one press of Confirm have in common."""
@@ -141,7 +127,7 @@ def _invite_one(press: _Press, recipient: Recipient, invitation_id: int, place: 
         met = check(press.clinic, [recipient])[0]
         if met.fate != Fate.INVITED:
             return met
-    raise OutOfCodes(press.clinic.slug)
+    raise OutOfCodes(press.clinic.id)
 
 
 def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitation | None:

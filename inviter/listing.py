@@ -104,13 +104,13 @@ def page(place: Place, wanted: Filter, number: int) -> Page[InvitedRow]:
 
 
 def _last_page(place: Place, wanted: Filter) -> Page[InvitedRow]:
-    """Read from the other end where there are too many to count."""
-    ids = matching(place, wanted)
-    if len(ids) > COUNT_LIMIT:
-        ends = matching(place, wanted, limit=PER_PAGE, backwards=True)
-        return Page(rows(place, ends[::-1]), LAST, len(ids))
-    number, shown = cut(ids, LAST)
-    return Page(rows(place, shown), number, len(ids))
+    """Where it has a number it holds what is left over, else as much as any."""
+    total, ends = _counted_page(place, wanted, LAST)
+    if total > COUNT_LIMIT:
+        return Page(rows(place, ends[::-1]), LAST, total)
+    number = max(1, -(-total // PER_PAGE))
+    shown = ends[: total - (number - 1) * PER_PAGE]
+    return Page(rows(place, shown[::-1]), number, total)
 
 
 def cut(ids: Sequence[int], number: int) -> tuple[int, Sequence[int]]:
@@ -135,8 +135,11 @@ def matching(
 
 
 def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[int]]:
-    """How many match, counted to just above the limit, and the ids of one page: in one scan."""
-    limited = _query(place, wanted).limit(COUNT_LIMIT + 1)
+    """How many match, counted to just above the limit, and the ids of one page: in one scan.
+
+    For the last page from the other end, and so the last first.
+    """
+    limited = _query(place, wanted, backwards=number == LAST).limit(COUNT_LIMIT + 1)
     found = limited.cte("found").prefix_with("MATERIALIZED")
     count = select(func.count()).select_from(found).scalar_subquery()
     start = (max(number, 1) - 1) * PER_PAGE
@@ -231,6 +234,7 @@ MESSAGES = (
         Delivery.clinic_id == CLINIC,
         Delivery.invitation_id.in_(IDS),
         Delivery.kind == Kind.INVITATION,
+        Delivery.state != DeliveryState.WITHDRAWN,
     )
     .order_by(Delivery.channel)
 )

@@ -190,20 +190,21 @@ class Invitation(Base):
         ForeignKeyConstraint(
             ["clinic_id", "provider_id"], ["membership.clinic_id", "membership.user_id"]
         ),
-        # The same patient is never invited twice, not even by two people at the same moment.
+        # The same patient is never invited twice, not even by two people at the same moment. The
+        # contact comes first: who else has it is looked up in these too.
         _index(
             "uq_invitation_email",
             "clinic_id",
-            "name_key",
             "email",
+            "name_key",
             unique=True,
             where=f"{LIVE} AND email IS NOT NULL",
         ),
         _index(
             "uq_invitation_phone",
             "clinic_id",
-            "name_key",
             "phone",
+            "name_key",
             unique=True,
             where=f"{LIVE} AND phone IS NOT NULL",
         ),
@@ -215,6 +216,7 @@ class Invitation(Base):
             unique=True,
             where=f"{LIVE} AND email IS NULL AND phone IS NULL",
         ),
+        _index("ix_invitation_name", "clinic_id", "name_key", where=LIVE),
         Index("uq_invitation_code", "clinic_id", "code_mac", unique=True),
         # The list is searched and sorted in this index alone; only a page's rows are read. SQLite
         # wants the columns of the condition in it too.

@@ -134,16 +134,22 @@ def requeue(invitation: Invitation) -> None:
 
 
 def may_have_arrived(invitation: Invitation, channels: Iterable[Channel]) -> bool:
-    """Whether any message of the invitation, by these channels, did not fail for certain.
+    """Whether a message with the present code, by these channels, did not fail for certain.
 
-    What is queued counts as not arrived: withdraw it first.
+    What is queued counts as not arrived: withdraw it first. A generation without messages is one
+    that another code began, or the first of who is given the code: what came before says nothing.
     """
-    query = select(Delivery.id).where(
-        *_sent_for(invitation.clinic_id, invitation.id),
-        Delivery.channel.in_(list(channels)),
-        Delivery.state.in_(MAY_HAVE_ARRIVED),
+    columns = (Delivery.generation, Delivery.channel, Delivery.state)
+    sent = db.session.execute(
+        select(*columns).where(*_sent_for(invitation.clinic_id, invitation.id))
+    ).all()
+    silent = set(range(1, invitation.generation + 1)) - {each.generation for each in sent}
+    code_since = max(silent, default=0)
+    ways = set(channels)
+    return any(
+        each.generation > code_since and each.channel in ways and each.state in MAY_HAVE_ARRIVED
+        for each in sent
     )
-    return db.session.scalar(query.limit(1)) is not None
 
 
 def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:

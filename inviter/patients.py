@@ -94,15 +94,13 @@ def _rows(clinic: Clinic, ids: Sequence[int], providers: Sequence[Provider]) -> 
     ]
 
 
-def of(clinic: Clinic, patient_id: int) -> Patient | None:
+def of(clinic: Clinic, patient_id: int, *, removed_too: bool = False) -> Patient | None:
     """One of this clinic's, as it stands now, with the provider; None once removed."""
+    query = select(Patient).where(Patient.clinic_id == clinic.id, Patient.id == patient_id)
+    if not removed_too:
+        query = query.where(Patient.removed_at.is_(None))
     return db.session.scalar(
-        select(Patient)
-        .where(
-            Patient.clinic_id == clinic.id, Patient.id == patient_id, Patient.removed_at.is_(None)
-        )
-        .options(joinedload(Patient.provider))
-        .execution_options(populate_existing=True)
+        query.options(joinedload(Patient.provider)).execution_options(populate_existing=True)
     )
 
 

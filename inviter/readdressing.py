@@ -4,6 +4,7 @@ Whoever got a message holds link, code and name (security.md, "The link").
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import update
@@ -15,13 +16,17 @@ from inviter.contacts import Phone
 from inviter.db import change, db
 from inviter.keys import Keys
 from inviter.models import Channel, Invitation
+from inviter.status import Sending
 
 MOST_DRAWS = 100
 CHANNELS = {"email": Channel.EMAIL, "phone": Channel.SMS}
 
 
+@dataclass(eq=False)
 class OutOfCodes(Exception):
     """No free code was drawn: the clinic holds too many."""
+
+    clinic_id: int
 
 
 def fields_changed(invitation: Invitation, email: str | None, phone: Phone | None) -> list[str]:
@@ -59,7 +64,10 @@ def _write(
     keys: Keys,
     new_code: Callable[[], str],
 ) -> bool:
-    """What is queued for a contact that goes is withdrawn first: nothing more can arrive then."""
+    """What is queued for a contact that goes is withdrawn first: nothing more can arrive then.
+
+    With another code all that was sent is in vain, and what is queued by other channels goes too.
+    """
     fields = fields_changed(invitation, email, phone)
     lost = [CHANNELS[field] for field in fields if getattr(invitation, field)]
     outbox.withdraw(invitation, lost, because=Action.CONTACT_CHANGED)
@@ -71,6 +79,7 @@ def _write(
         "can_text": bool(phone and phone.can_text),
     }
     if is_known:
+        outbox.withdraw(invitation, because=Action.CONTACT_CHANGED)
         values |= _another_code(invitation, keys, new_code())
     here = (Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id)
     change(update(Invitation).where(*here).values(**values))
@@ -78,11 +87,17 @@ def _write(
 
 
 def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
-    """The one that was handed over before opens nothing now."""
+    """The one that was handed over before opens nothing now.
+
+    It begins a generation without messages, by which `outbox.may_have_arrived` knows of it.
+    """
     clinic_id = invitation.clinic_id
     return {
         "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
         "code_mac": keys.code_mac(code, clinic_id=clinic_id),
         "code_given_at": None,
         "link_version": invitation.link_version + 1,
+        "generation": invitation.generation + 1,
+        "sending": Sending.NONE,
+        "doubt_since": None,
     }

@@ -13,6 +13,9 @@ LONGEST = 100
 MOST_WORDS = 8
 NAME_MARKS = set("-.'’")
 PHONE_MARKS = set("+()-./")
+ENDS = ",;&"
+DASHES = "-‐‑‒–—−"
+"""Between words, as in "Fixture, Ada" or "306 – 555": nobody means them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,9 @@ class Search:
 def read(text: str) -> Search:
     """Anything is read as something; what is too long is cut."""
     typed = plain(text)
-    words = tuple(_word(each) for each in typed.split()[:MOST_WORDS])
-    return Search(words, codes.normalise(typed))
+    found = (each.strip(ENDS) for each in typed.split())
+    words = [each for each in found if each.strip(DASHES)]
+    return Search(tuple(_word(each) for each in words[:MOST_WORDS]), codes.normalise(typed))
 
 
 def plain(text: str) -> str:

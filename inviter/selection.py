@@ -1,10 +1,14 @@
-"""What is done to several invitations at once: each for itself, and what became of how many."""
+"""What is done to several invitations at once: each for itself, and what became of how many.
+
+Many are done in parts, with a commit after each, or others would wait too long to write.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 
 from inviter import invitations
 from inviter.invitations import Closed, InvitedAnew, JustSent, NoMessage, Overtaken, TooLate
@@ -12,6 +16,7 @@ from inviter.models import Clinic, Invitation, User
 from inviter.status import Status
 
 MOST = 1000
+IN_A_PART = 100
 
 
 class Why(StrEnum):
@@ -33,11 +38,24 @@ class Outcome:
     done: int = 0
     refused: Counter[Why] = field(default_factory=Counter)
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """Of two parts together."""
+        return Outcome(self.done + other.done, self.refused + other.refused)
 
-def resend(clinic: Clinic, ids: Sequence[int], *, by: User, sms: bool, now: datetime) -> Outcome:
+
+def parts(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Each once and in the order of ids, so many at a time that a commit after each is soon."""
+    ordered = sorted(set(ids))[:MOST]
+    for start in range(0, len(ordered), IN_A_PART):
+        yield ordered[start : start + IN_A_PART]
+
+
+def resend(
+    clinic: Clinic, ids: Sequence[int], *, by: User, sms: bool, now: datetime, after: int = 0
+) -> Outcome:
     """Send again to each that may be: none that was sent in the last minutes, so that the same
-    press twice sends once."""
-    place = iter(range(MOST))
+    press twice sends once. `after` so many that earlier parts have sent, whose turn comes first."""
+    place = count(after)
 
     def resend_one(each: Invitation) -> None:
         invitations.resend(each, seen=each.generation, by=by, sms=sms, now=now, place=next(place))
@@ -51,19 +69,24 @@ def sendable(clinic: Clinic, ids: Sequence[int], *, sms: bool, now: datetime) ->
 
 
 def remove(clinic: Clinic, ids: Sequence[int], *, by: User, now: datetime) -> Outcome:
-    """All at the same instant, by which they are restored together."""
+    """All at the same instant, by which they are restored together: every part with one `now`."""
     return _each(clinic, ids, lambda each: invitations.remove(each, by=by, now=now))
 
 
 def restore(clinic: Clinic, removed_at: datetime, *, by: User, now: datetime) -> Outcome:
-    ids = [each.id for each in invitations.removed_at_once(clinic, removed_at)]
-    return _each(clinic, ids, lambda each: invitations.restore(each, by=by, now=now))
+    """In the order of `duplicates.in_line`."""
+    removed = invitations.removed_at_once(clinic, removed_at)
+    return _each_of(removed, lambda each: invitations.restore(each, by=by, now=now))
 
 
 def _each(clinic: Clinic, ids: Iterable[int], act: Callable[[Invitation], object]) -> Outcome:
     """In the order of ids: in opposite orders two people would wait for each other."""
+    return _each_of(invitations.these(clinic, sorted(set(ids))[:MOST]), act)
+
+
+def _each_of(found: Iterable[Invitation], act: Callable[[Invitation], object]) -> Outcome:
     done, refused = 0, Counter[Why]()
-    for each in invitations.these(clinic, sorted(set(ids))[:MOST]):
+    for each in found:
         why = _refusal(act, each)
         if why:
             refused[why] += 1

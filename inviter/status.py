@@ -50,13 +50,18 @@ class Moment:
     doubt_after: timedelta
 
 
-class Facts(Protocol):
-    """The columns of an invitation that decide its status."""
+class Removal(Protocol):
+    """The columns of an invitation that decide whether its removal can be undone."""
 
     @property
     def removed_at(self) -> datetime | None: ...
     @property
     def accepted_at(self) -> datetime | None: ...
+
+
+class Facts(Removal, Protocol):
+    """The columns of an invitation that decide its status."""
+
     @property
     def expires_at(self) -> datetime: ...
     @property

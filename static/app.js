@@ -1,9 +1,11 @@
-// The dialog, failed requests, small comforts. Every page works without it.
+// The dialog, failed requests, comforts. Every page works without it.
 (function () {
   "use strict";
 
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
+  const all = (selector) => document.querySelectorAll(selector);
+  const hear = (name, act) => window.addEventListener(name, act);
   const dialog = byId("dialog");
   const banner = byId("banner");
   const live = byId("live");
@@ -14,7 +16,10 @@
 
   root.classList.add("js");
 
-  // Opened by what htmx puts into it, emptied when closed, focus given back.
+  const tidy = () => sessionStorage.clear(); // htmx keeps it, and it may hold a name
+  hear("load", tidy);
+
+  // Opened by a swap, emptied when closed.
   let opener = null;
   let title = document.title;
   let unsure = false; // whether more may have been sent
@@ -28,10 +33,10 @@
     heading.focus();
   }
 
-  // What was wrong is mended, or the check would not be here.
+  // What was wrong is mended by now.
   function forgive(form) {
     title = title.replace(words.error + " ", "");
-    document.querySelectorAll("#errors, form .fault").forEach((text) => text.remove());
+    all("#errors, form .fault").forEach((text) => text.remove());
     form.querySelectorAll(".wrong").forEach((field) => field.classList.remove("wrong"));
     form.querySelectorAll("[aria-invalid]").forEach((field) => {
       ["aria-invalid", "aria-describedby"].forEach((name) => field.removeAttribute(name));
@@ -56,31 +61,32 @@
     opener = null;
   });
 
-  // After a swap: errors first, then what asks for focus, then the heading; never the body.
+  // Focus after a swap: errors, what asks for it, the heading; never the body.
   on("htmx:afterSettle", (event) => {
     const { target, elt } = event.detail;
-    sessionStorage.clear(); // of the address, which may hold a name
+    tidy();
     if (target === dialog) return open(event.detail.requestConfig.elt || elt);
-    title = document.title;
     const fresh = byId(target.id);
     if (!fresh) return;
+    if (!dialog.contains(fresh)) title = document.title;
     const summary = byId("errors");
     if (fresh.id === "rows" && summary) summary.remove();
     const isLeaving = dialog.contains(event.detail.requestConfig.elt) && !dialog.contains(fresh);
     if (isLeaving) {
-      opener = null;
+      if (fresh.id === "content") opener = null;
       dialog.close();
     }
-    document.querySelectorAll(".skip").forEach((link) => { link.hidden = !document.querySelector(link.hash); });
+    all(".skip").forEach((link) => { link.hidden = !document.querySelector(link.hash); });
     const errors = fresh.querySelector("#errors");
     if (errors) return errors.focus();
-    if (!isLost() && !isLeaving) return;
-    const next = fresh.querySelector("[autofocus]") || fresh.querySelector("h1, h2") || fresh;
+    if (!isLost() && !(isLeaving && !opener)) return;
+    const head = fresh.id === "results" ? byId("invited") : fresh.querySelector("h1, h2");
+    const next = fresh.querySelector("[autofocus]") || head || fresh;
     if (fresh.id === "content") window.scrollTo(0, 0);
     next.focus({ preventScroll: fresh.id === "content" });
   });
 
-  // The connection. A failed GET is tried once more in silence; a POST never is.
+  // A failed GET is tried once more in silence; a POST never is.
   const flights = new Map();
   const retried = new WeakSet();
   let offline = null;
@@ -109,13 +115,13 @@
     problem = problem && problem.remove();
   }
 
-  function loseConnection(text) {
+  function lose(text) {
     forget();
     if (offline) offline.remove();
     offline = tell("", text || words.offline);
   }
 
-  function regainConnection() {
+  function regain() {
     if (!offline) return;
     offline = offline.remove();
     say(words.online);
@@ -142,7 +148,7 @@
   function lost(event, text) {
     const config = event.detail.requestConfig;
     unchoose(config);
-    if (!navigator.onLine) return loseConnection(config.elt.dataset.offline);
+    if (!navigator.onLine) return lose(config.elt.dataset.offline);
     if (config.verb === "get" && !retried.has(config.elt)) {
       retried.add(config.elt);
       return setTimeout(() => repeat(config), 1000);
@@ -185,7 +191,7 @@
     flight.target.removeAttribute("aria-busy");
     if (flight.note) flight.note.remove();
     if (!flights.size) root.classList.remove("busy");
-    if (xhr.status) regainConnection();
+    if (xhr.status) regain();
     if (successful) retried.delete(elt);
     else if (isLost() && flight.focus.isConnected) flight.focus.focus();
   });
@@ -205,15 +211,15 @@
     problem = tell(text("h1") || words.heading, whole);
   });
 
-  window.addEventListener("offline", () => loseConnection());
-  window.addEventListener("online", regainConnection);
+  hear("offline", () => lose());
+  hear("online", regain);
   document.addEventListener("visibilitychange", () => {
     const waiting = document.querySelector("[data-quiet]");
     if (waiting && !document.hidden) window.htmx.trigger(waiting, "wake");
   });
 
-  // A page out of the browser's memory may be someone else's by now.
-  window.addEventListener("pageshow", (event) => {
+  // It may be someone else's by now.
+  hear("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
 
@@ -230,7 +236,7 @@
 
   function copy(button) {
     const done = () => {
-      document.querySelectorAll("button[data-copied]").forEach(uncopy);
+      all("button[data-copied]").forEach(uncopy);
       button.dataset.copied = button.querySelector("span").textContent;
       button.querySelector("span").textContent = words.copied;
       say(words.copied);

@@ -29,6 +29,7 @@ from inviter.outbox import Claimed, Result
 from inviter.readdressing import OutOfCodes
 from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
+from tests.counting import counted
 from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -552,6 +553,23 @@ class TestRestore:
         restore(ada, cast, now)
         assert states(ada) == [WITHDRAWN, QUEUED]
 
+    def test_what_has_expired_meanwhile_is_not_sent(
+        self, cast: Cast, ada: Invitation, now: datetime
+    ) -> None:
+        remove(ada, cast, now)
+        db.session.execute(update(Invitation).values(expires_at=now + MOMENT))
+        restore(ada, cast, now + MOMENT)
+        assert states(ada) == [WITHDRAWN, WITHDRAWN]
+        assert fresh(ada).removed_at is None
+
+    def test_who_shares_a_contact_is_not_asked_for(
+        self, cast: Cast, ada: Invitation, now: datetime
+    ) -> None:
+        remove(ada, cast, now)
+        with counted() as statements:
+            restore(ada, cast, now)
+        assert not [each for each in statements if "invitation.email IN" in each]
+
     def test_what_was_sent_is_known_as_sent(
         self, cast: Cast, ada: Invitation, now: datetime
     ) -> None:
@@ -677,8 +695,28 @@ class TestRestore:
         assert fresh(other).removed_at == now
 
 
+@pytest.mark.parametrize(
+    ("removed", "accepted", "can"),
+    [
+        (None, None, False),
+        (timedelta(0), None, True),
+        (UNDO_FOR, None, True),
+        (UNDO_FOR + MOMENT, None, False),
+        (timedelta(0), timedelta(0), False),
+    ],
+)
+def test_a_removal_can_be_undone_for_a_day_unless_the_patient_had_joined(
+    now: datetime, removed: timedelta | None, accepted: timedelta | None, can: bool
+) -> None:
+    facts = Invitation(
+        removed_at=None if removed is None else now - removed,
+        accepted_at=None if accepted is None else now - accepted,
+    )
+    assert invitations.can_undo(facts, now) == can
+
+
 class TestRemovedAtOnce:
-    def test_those_of_that_instant_in_the_order_of_ids(
+    def test_those_of_that_instant_in_the_order_of_inviting(
         self, cast: Cast, make: Make, now: datetime
     ) -> None:
         made = [make(f"Person {letter}") for letter in "abcd"]
@@ -846,6 +884,84 @@ class TestChangeContact:
         assert change(ada, phone=None)
         assert not change(ada, phone=OTHER_NUMBER)
 
+    def test_what_was_sent_with_the_old_code_amounts_to_nothing(
+        self, change: Callable[..., bool], cast: Cast, ada: Invitation, now: datetime
+    ) -> None:
+        email, _text = claim(now)
+        outbox.settle(email, ACCEPTED, now=now)
+        change(ada, email=OTHER_EMAIL)
+        found = fresh(ada)
+        assert (found.generation, found.sending, found.resent_at) == (2, Sending.NONE, None)
+        resend(found, cast, now + MOMENT, seen=2)
+        assert fresh(ada).sending == Sending.UNDER_WAY
+
+    def test_what_is_queued_by_another_way_is_not_sent_with_a_code_nobody_was_told_of(
+        self, change: Callable[..., bool], ada: Invitation, now: datetime
+    ) -> None:
+        db.session.execute(
+            update(Delivery)
+            .where(Delivery.channel == Channel.EMAIL)
+            .values(state=DeliveryState.SENT)
+        )
+        change(ada, email=OTHER_EMAIL)
+        assert claim(now) == []
+
+    def test_a_late_answer_about_the_old_code_changes_nothing(
+        self, change: Callable[..., bool], ada: Invitation, now: datetime
+    ) -> None:
+        sent = claim(now)
+        change(ada, email=OTHER_EMAIL)
+        for each in sent:
+            outbox.settle(each, ACCEPTED, now=now)
+        db.session.commit()
+        assert fresh(ada).sending == Sending.NONE
+
+    def test_a_code_that_never_was_sent_stays(
+        self, change: Callable[..., bool], cast: Cast, ada: Invitation, later: datetime
+    ) -> None:
+        settle_all(ACCEPTED, later)
+        assert change(ada, email=OTHER_EMAIL)
+        assert not change(ada, email=EMAIL)
+        resend(fresh(ada), cast, later, seen=2)
+        settle_all(ACCEPTED, later)
+        assert change(ada, email=OTHER_EMAIL)
+
+    def test_what_someone_else_put_right_meanwhile_is_not_undone(
+        self, app: Flask, change: Callable[..., bool], ada: Invitation
+    ) -> None:
+        shown = (ada.email, ada.phone)
+        at_once(app, lambda: change(mine(ada), email=OTHER_EMAIL))
+        with pytest.raises(Overtaken):
+            change(ada, phone=OTHER_NUMBER, seen=1, shown=shown)
+        found = fresh(ada)
+        assert (found.email, found.phone) == (OTHER_EMAIL, shown[1])
+
+    def test_nor_is_it_where_it_was_sent_again(
+        self, change: Callable[..., bool], cast: Cast, ada: Invitation, later: datetime
+    ) -> None:
+        shown = (ada.email, ada.phone)
+        resend(ada, cast, later)
+        with pytest.raises(Overtaken):
+            change(ada, email=OTHER_EMAIL, seen=1, shown=shown)
+
+    def test_of_two_at_once_who_change_it_one_is_told(
+        self, app: Flask, change: Callable[..., bool], ada: Invitation
+    ) -> None:
+        emails = [f"{letter}@example.org" for letter in "abcdefgh"]
+        shown = (ada.email, ada.phone)
+
+        def put_right(email: str) -> object:
+            return outcome(lambda: change(mine(ada), email=email, shown=shown))
+
+        answers = at_once(app, *[lambda e=e: put_right(e) for e in emails])
+        assert sorted(answers, key=str) == [Overtaken] * 7 + [False]
+
+    def test_what_is_so_already_is_no_change(
+        self, change: Callable[..., bool], ada: Invitation
+    ) -> None:
+        change(ada, email=OTHER_EMAIL)
+        assert not change(ada, email=OTHER_EMAIL, shown=(EMAIL, ada.phone))
+
     def test_a_code_that_changed_is_not_given_yet(
         self, change: Callable[..., bool], cast: Cast, ada: Invitation, now: datetime
     ) -> None:
@@ -890,7 +1006,7 @@ class TestChangeContact:
         change(ada, email=OTHER_EMAIL)
         for each in (email, text):
             outbox.settle(each, BUSY, now=now)
-        assert states(ada) == [WITHDRAWN, QUEUED]
+        assert states(ada) == [WITHDRAWN, WITHDRAWN]
 
     def test_fixed_and_resent_in_one_go(
         self, cast: Cast, keys: Keys, ada: Invitation, now: datetime

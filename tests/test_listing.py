@@ -147,7 +147,8 @@ def has_text(each: Invitation, typed: str, provider: str, at: Place) -> bool:
         or (word.isalpha() and letters(word) in letters(provider))
         or word.lower() in (each.email or "")
         or (word.isdigit() and word in (each.phone or ""))
-        for word in typed.split()
+        for word in (each.strip(",;&") for each in typed.split())
+        if word.strip("-–")
     )
 
 
@@ -176,6 +177,7 @@ def in_order(found: list[Invitation], wanted: Filter, at: Place) -> list[int]:
 def any_filter(dice: random.Random, cast: Cast) -> Filter:
     texts = ("", "", "ada", "FRANCOIS", "neil", "n a", "zoë test", "306555", "5550", "b_b", "z%z")
     more = ("%", "_", "example.org", "000017", "000 017", "osei", "tall ada", "'; --", "zz")
+    more += ("Sample, Ada", "Mei - Sample", "306 – 555")
     return Filter(
         text=dice.choice(texts + more),
         status=dice.choice([None, None, *STATUSES]),

@@ -56,6 +56,12 @@ def test_a_removed_patient_is_not_found(cast: Cast, patient: Patient, now: datet
     assert patients.of(cast.northside, patient.id) is None
 
 
+def test_one_is_found_where_it_is_asked_for(cast: Cast, patient: Patient, now: datetime) -> None:
+    remove(patient, cast, now)
+    assert patients.of(cast.northside, patient.id, removed_too=True) is patient
+    assert patients.of(cast.southside, patient.id, removed_too=True) is None
+
+
 def test_the_invitation_goes_with_the_patient(
     cast: Cast, invitation: Invitation, patient: Patient, now: datetime
 ) -> None:

@@ -3,13 +3,16 @@
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import func
 
-from inviter import invitations, joining, selection
+from inviter import invitations, inviting, joining, selection
 from inviter.db import db
+from inviter.duplicates import Fate
 from inviter.keys import Keys
-from inviter.models import Delivery, How, Invitation
-from inviter.selection import Why
+from inviter.models import Activity, Delivery, How, Invitation
+from inviter.selection import Outcome, Why
+from tests.at_once import at_once
 from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -92,6 +95,72 @@ def test_those_removed_together_come_back_together(cast: Cast, keys: Keys, now: 
     assert made[4].removed_at == now - HOUR
 
 
+def test_they_come_back_in_the_order_in_which_they_are_invited(
+    cast: Cast, keys: Keys, now: datetime
+) -> None:
+    """In another order, inviting and Undo of the same people would wait for each other."""
+    made = [
+        invite(cast.northside, recipient(name), provider=cast.osei, by=cast.ana, keys=keys, now=now)
+        for name in ("Cy Fixture", "Ben Fixture", "Ada Fixture")
+    ]
+    selection.remove(cast.northside, ids(made), by=cast.ana, now=now)
+    selection.restore(cast.northside, now, by=cast.ana, now=now)
+    db.session.commit()
+    lines = db.select(Activity.invitation_id).where(Activity.action == "restored")
+    restored = db.session.scalars(lines.order_by(Activity.id)).all()
+    assert restored == ids(made)[::-1]
+
+
+def test_undo_and_inviting_the_same_people_at_once_both_end(
+    app: Flask, cast: Cast, keys: Keys, now: datetime
+) -> None:
+    people = [recipient(f"Person {n:02}", email=f"{n}@example.org") for n in range(40)]
+    press = {"provider": cast.osei, "by": cast.ana, "keys": keys, "now": now}
+    made = [invite(cast.northside, each, **press) for each in reversed(people)]  # type: ignore[arg-type]
+    selection.remove(cast.northside, ids(made), by=cast.ana, now=now)
+    db.session.commit()
+
+    def undo() -> int:
+        done = selection.restore(cast.northside, now, by=cast.ana, now=now).done
+        db.session.commit()
+        return done
+
+    def anew() -> int:
+        done = inviting.invite(cast.northside, people, key="anew", sms=True, **press)  # type: ignore[arg-type]
+        db.session.commit()
+        return [fate for fate, _id in done.outcome].count(Fate.INVITED)
+
+    assert sum(at_once(app, undo, anew)) == len(people)
+
+
+def test_many_are_done_in_parts_and_come_back_together(
+    cast: Cast, keys: Keys, now: datetime
+) -> None:
+    made = five(cast, keys, now)
+    done = Outcome()
+    for part in (ids(made)[:2], ids(made)[2:]):
+        done += selection.remove(cast.northside, part, by=cast.ana, now=now)
+        db.session.commit()
+    assert (done.done, done.refused) == (3, {Why.ACCEPTED: 1, Why.REMOVED: 1})
+    assert selection.restore(cast.northside, now, by=cast.ana, now=now).done == 3
+
+
+def test_a_later_part_takes_later_turns(cast: Cast, keys: Keys, now: datetime) -> None:
+    made = five(cast, keys, now)
+    for after, one in enumerate(ids(made)[:2]):
+        selection.resend(cast.northside, [one], by=cast.ana, sms=True, now=now, after=after)
+    turns = db.session.scalars(
+        db.select(Delivery.turn).where(Delivery.generation == 2).order_by(Delivery.turn)
+    ).all()
+    assert turns[1] - turns[0] == 1000
+
+
+def test_parts_are_in_order_with_each_once_and_no_more_than_a_thousand() -> None:
+    parted = list(selection.parts([*range(1500, 0, -1), 7]))
+    assert [len(each) for each in parted] == [100] * 10
+    assert [each for part in parted for each in part] == list(range(1, 1001))
+
+
 def test_who_was_invited_anew_stays_removed(cast: Cast, keys: Keys, now: datetime) -> None:
     made = five(cast, keys, now)
     selection.remove(cast.northside, ids(made), by=cast.ana, now=now)
@@ -106,7 +175,7 @@ def test_after_a_day_they_stay_removed(cast: Cast, keys: Keys, now: datetime) ->
     made = five(cast, keys, now)
     selection.remove(cast.northside, ids(made), by=cast.ana, now=now)
     db.session.commit()
-    late = selection.restore(cast.northside, now, by=cast.ana, now=now + timedelta(hours=24))
+    late = selection.restore(cast.northside, now, by=cast.ana, now=now + timedelta(hours=25))
     assert (late.done, late.refused) == (0, {Why.TOO_LATE: 3})
 
 

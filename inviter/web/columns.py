@@ -135,11 +135,20 @@ def _place(choices: Sequence[Choice], column: str) -> int:
     return next((place for place, each in enumerate(choices) if each.column == column), 0)
 
 
+DATES = (N_("newest first"), N_("oldest first"))
+TEXTS = (N_("A to Z"), N_("Z to A"))
+NUMBERS = (N_("lowest first"), N_("highest first"))
+URGENT = (N_("most urgent first"), N_("most urgent last"))
+WAYS = {
+    Column.INVITED: DATES,
+    Column.ACCEPTED: DATES,
+    Column.PHONE: NUMBERS,
+    Column.STATUS: URGENT,
+}
+
+
 def _both_ways(column: Column) -> list[tuple[str, str]]:
     falls = column in NEWEST_FIRST
-    first, second = (Filter(sort=column, is_descending=each) for each in (falls, not falls))
-    words = label(column)
-    return [
-        (addresses.print_sort(first), words),
-        (addresses.print_sort(second), _("%(column)s, reversed", column=words)),
-    ]
+    both = (Filter(sort=column, is_descending=each) for each in (falls, not falls))
+    words = (f"{label(column)}, {formats.word(each)}" for each in WAYS.get(column, TEXTS))
+    return list(zip(map(addresses.print_sort, both), words, strict=True))

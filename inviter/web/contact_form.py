@@ -16,6 +16,7 @@ from inviter.models import Clinic, Invitation, Patient
 from inviter.web import formats, guards
 from inviter.web.forms import read
 from inviter.web.invitation_page import url_of
+from inviter.web.invited import reached
 
 SAVE = "save"
 
@@ -24,11 +25,16 @@ class ContactForm(FlaskForm):
     """After `validate`, `address` and `phone` are what was typed, in canonical form.
 
     `hinted` is the address at which a likely typo was pointed out: it is not pointed out twice.
+    `sure` says that it was pointed out how short a time ago it was sent. The contacts as they were
+    shown come back with it, so that nobody undoes unseen what someone else has put right.
     """
 
     email = StringField(_l("Email"))
     mobile = StringField(_l("Mobile Number"))
     hinted = HiddenField()
+    sure = HiddenField()
+    shown_email = HiddenField()
+    shown_phone = HiddenField()
 
     invitation: Invitation
     regions: Sequence[str] = ("CA",)
@@ -39,6 +45,19 @@ class ContactForm(FlaskForm):
     hint = ""
     known_url = ""
     """Leads to whom the same contact makes the same patient."""
+    instead = ""
+    """What to do for who cannot be written to."""
+
+    @property
+    def shown(self) -> tuple[str | None, str | None]:
+        """Email and number, as they were when this was opened."""
+        return self.shown_email.data or None, self.shown_phone.data or None
+
+    @property
+    def is_sure(self) -> bool:
+        """Nobody asks before it is sent to another contact, nor twice."""
+        number = self.phone.e164 if self.phone else None
+        return bool(self.sure.data) or (self.address, number) != self.shown
 
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)
@@ -74,6 +93,13 @@ class ContactForm(FlaskForm):
         self.email.errors = [text]
         self.known_url = url_of(known) if known else ""
 
+    def ask(self, ago: str) -> None:
+        """It was sent so short a time ago that one should be sure."""
+        self.sure.data = "1"
+        self.email.errors = [
+            _("Sent %(ago)s. To send it again now, press Resend Invite once more.", ago=ago)
+        ]
+
     def said(self, *, code_changed: bool) -> str:
         """What was done."""
         name = self.invitation.name
@@ -94,12 +120,12 @@ class ContactForm(FlaskForm):
             return
         if self.phone:
             self.mobile.errors = [_("No text can be sent to this number.")]
-        code = listing.code_of(self.invitation, keys=guards.keys())
+        code = _code(self.invitation)
         self.email.errors = [
             _(
                 "Enter an email address or a mobile number, or give the patient the Invite Code:"
                 " %(code)s",
-                code=codes.spaced(code),
+                code=code,
             )
             if code
             else _("Enter an email address or a mobile number")
@@ -108,13 +134,29 @@ class ContactForm(FlaskForm):
 
 def of(invitation: Invitation, posted: MultiDict[str, str] | None = None) -> ContactForm:
     """From what was posted, or filled in with what is known."""
-    known = {"email": invitation.email, "mobile": invitation.phone_typed}
+    known = {
+        "email": invitation.email,
+        "mobile": invitation.phone_typed,
+        "shown_email": invitation.email,
+        "shown_phone": invitation.phone,
+    }
     form = ContactForm(formdata=posted, data=known)
     form.invitation = invitation
     form.regions = guards.settings().sms_regions
     form.sms = guards.settings().sms != "off"
     if posted is None:
         form.suggest(invitation.email)
+        form.instead = _instead(invitation)
     else:
         form.sends = posted.get("do") != SAVE
     return form
+
+
+def _instead(invitation: Invitation) -> str:
+    code = None if reached(invitation) else _code(invitation)
+    return _("Or give the patient the Invite Code: %(code)s", code=code) if code else ""
+
+
+def _code(invitation: Invitation) -> str | None:
+    code = listing.code_of(invitation, keys=guards.keys())
+    return codes.spaced(code) if code else None

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from inviter import logs
 from inviter.db import db
+from inviter.readdressing import OutOfCodes
 from inviter.web import auth
 
 log = structlog.get_logger()
@@ -21,6 +22,7 @@ def init(app: Flask) -> None:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(CSRFError, _out_of_date)
     app.register_error_handler(OperationalError, _out_of_reach)
+    app.register_error_handler(OutOfCodes, _out_of_codes)
     app.register_error_handler(500, _broken)
     # Flask's own line would hold the path, on some pages a link, and values of statements.
     app.log_exception = _log_nothing  # type: ignore[method-assign]
@@ -72,6 +74,14 @@ def _out_of_reach(error: OperationalError) -> Response:
     if request.method == "POST" and not isinstance(error.orig, sqlite3.OperationalError):
         text = _uncertain()  # a server may have committed before it was lost
     return _page(_("Inviter cannot save anything right now"), text, 503)
+
+
+def _out_of_codes(error: OutOfCodes) -> Response:
+    """Nothing of this request was kept."""
+    _ask_nothing_more()
+    log.error("out of codes", reference=g.get("reference"), clinic=error.clinic_id)
+    text = _("Nothing was sent and nothing was changed. Tell whoever runs Inviter for you.")
+    return _page(_("This clinic has no free Invite Codes left"), text, 503)
 
 
 def _broken(error: Exception) -> Response:

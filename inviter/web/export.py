@@ -16,11 +16,11 @@ from inviter.db import db, read_only
 from inviter.listing import InvitedRow
 from inviter.web import addresses, columns, formats
 from inviter.web.addresses import Address
-from inviter.web.invited import place
+from inviter.web.invited import known, place
 
 BATCH = 500
 BOM = "\ufeff"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 bp = Blueprint("export", __name__, url_prefix="/c/<slug>/invitations/export")
 
@@ -30,7 +30,7 @@ def export(slug: str) -> Response:
     """Recorded before the first line leaves."""
     address = addresses.read(request.form)
     here = place()
-    ids = listing.matching(here, address.wanted, limit=None)
+    ids = listing.matching(here, known(here, address.wanted), limit=None)
     activity.record(Action.EXPORTED, clinic_id=g.clinic.id, by=g.user, now=g.now, rows=len(ids))
     db.session.commit()
     lines = _lines(here, ids, columns.shown(address))
@@ -48,7 +48,7 @@ def again(slug: str) -> BaseResponse:
 
 def inert(text: str) -> str:
     """A spreadsheet would work out what begins like a formula: an apostrophe keeps it a text."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip(" \n").startswith(FORMULA) else text
 
 
 def _lines(here: Place, ids: Sequence[int], shown: Sequence[Column]) -> Iterator[str]:
@@ -57,6 +57,7 @@ def _lines(here: Place, ids: Sequence[int], shown: Sequence[Column]) -> Iterator
     yield BOM + _line([columns.label(each) for each in shown])
     for start in range(0, len(ids), BATCH):
         rows = listing.rows(here, ids[start : start + BATCH])
+        db.session.rollback()  # a slow reader keeps no transaction open
         yield "".join(_line([_cell(row, each) for each in shown]) for row in rows)
 
 

@@ -30,19 +30,33 @@ def respond(
         return _row(row, status, context)
     block = target if target in blocks else blocks[0]
     title = render_block(template, "title", **context)
-    around = render_template("fragment.html", title=title, whole=block == "content")
+    whole = block == "content"
+    around = render_template("fragment.html", title=title, whole=whole, news=_news(block, context))
     response = make_response(around + render_block(template, block, **context), status)
     if status >= 400:
         _aim(response, block)
-    if url and not request.headers.get("HX-Current-URL", "").endswith(url):
-        response.headers["HX-Push-Url"] = url
+    if url:
+        _remember(response, url)
     return response
+
+
+def _news(block: str, context: dict[str, Any]) -> str:
+    """What is to be heard of a list that was redrawn."""
+    return context["listing"].news if block in ("list", "results", "row") else ""
+
+
+def _remember(response: Response, url: str) -> None:
+    """A search that goes on while one types is one step back, and not one for each pause."""
+    current = request.headers.get("HX-Current-URL", "")
+    goes_on = request.headers.get("HX-Trigger") == "filter" and "?q=" in current and "?q=" in url
+    if not current.endswith(url):
+        response.headers["HX-Replace-Url" if goes_on else "HX-Push-Url"] = url
 
 
 def _row(name: str, status: int, context: dict[str, Any]) -> Response:
     """A row comes first: behind other elements a browser would not read it as one."""
     row = render_block("listing/row.html", "row", **context)
-    around = render_template("fragment.html", title="", whole=False)
+    around = render_template("fragment.html", title="", whole=False, news=_news("row", context))
     response = make_response(row + around, status)
     _aim(response, name)
     return response

@@ -144,10 +144,14 @@ def _closed(status: Status, invitation: Invitation, clinic: Clinic) -> str:
 
 
 def _overtaken(invitation: Invitation, clinic: Clinic, seen: int | None) -> str:
-    line = last(activity.of(invitation), Action.RESENT)
-    if seen in (None, invitation.generation) or line is None or line.by is None:
+    line = last(activity.of(invitation), Action.RESENT, Action.CONTACT_CHANGED)
+    was_changed = line is not None and line.action == Action.CONTACT_CHANGED
+    is_same_send = seen == invitation.generation and not was_changed
+    if seen is None or is_same_send or line is None or line.by is None:
         return _("The list has changed since you opened it. Look again before you send.")
     when = formats.moment(line.at, clinic)
+    if was_changed:
+        return _("Already changed by %(by)s on %(when)s.", by=line.by, when=when)
     return _("Already resent by %(by)s on %(when)s.", by=line.by, when=when)
 
 

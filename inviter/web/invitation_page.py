@@ -159,7 +159,10 @@ class InvitationPage:
             GivenHow.BY_PHONE: _("By phone"),
             GivenHow.ON_PAPER: _("On paper"),
         }
-        return [(way.value, text, False) for way, text in words.items()]
+        return [
+            ("", _("Choose…"), True),
+            *((way.value, text, False) for way, text in words.items()),
+        ]
 
     @property
     def people(self) -> Choices:
@@ -168,7 +171,10 @@ class InvitationPage:
             GivenTo.RELATIVE: _("A relative"),
             GivenTo.OTHER: _("Someone else"),
         }
-        return [(who.value, text, False) for who, text in words.items()]
+        return [
+            ("", _("Choose…"), True),
+            *((who.value, text, False) for who, text in words.items()),
+        ]
 
     @property
     def can_act(self) -> bool:
@@ -186,8 +192,10 @@ class InvitationPage:
     @property
     def asks(self) -> str:
         """How short a time ago it was sent, where one should be sure."""
-        sent_at = self._invitation.resent_at or self._invitation.invited_at
-        return formats.ago(g.now - sent_at) if self._wants_to_ask and self.can_send else ""
+        sent_at = invitations.just_sent(self._invitation, g.now)
+        if sent_at is None or not (self._wants_to_ask and self.can_send):
+            return ""
+        return formats.ago(g.now - sent_at)
 
     @property
     def removed(self) -> str:
@@ -206,10 +214,7 @@ class InvitationPage:
 
     @property
     def can_undo(self) -> bool:
-        at = self._invitation.removed_at
-        if at is None or self._invitation.accepted_at is not None:
-            return False
-        return bool(g.now - at <= invitations.UNDO_FOR)
+        return invitations.can_undo(self._invitation, g.now)
 
     @cached_property
     def history(self) -> Sequence[Entry]:

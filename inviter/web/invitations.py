@@ -23,7 +23,7 @@ from inviter.invitations import (
     TooLate,
 )
 from inviter.models import Invitation
-from inviter.web import addresses, contact_form, forms, guards, history, selected
+from inviter.web import addresses, contact_form, formats, forms, guards, history, selected
 from inviter.web.contact_form import ContactForm
 from inviter.web.fragments import respond
 from inviter.web.invitation_page import InvitationPage, closed_by, url_of
@@ -42,7 +42,7 @@ def page(slug: str, invitation_id: int) -> Response:
 @bp.post("/<id:invitation_id>/resend")
 def resend(slug: str, invitation_id: int) -> BaseResponse:
     invitation = guards.invitation_or_404(invitation_id)
-    _resend(invitation, sure="sure" in request.args)
+    _resend(invitation, seen=_seen_or_never(), sure="sure" in request.args)
     _tell(_("Invite resent to %(name)s.", name=invitation.name))
     db.session.commit()
     return _back(invitation)
@@ -85,6 +85,9 @@ def change_contact(slug: str, invitation_id: int) -> BaseResponse:
         code_changed = _put_right(invitation, form)
     except InvitedAnew as anew:
         form.refuse(anew, g.clinic)
+        return _contact_page(invitation, form, 422)
+    except JustSent as sent:
+        form.ask(formats.ago(g.now - sent.at))
         return _contact_page(invitation, form, 422)
     _tell(form.said(code_changed=code_changed))
     db.session.commit()
@@ -167,21 +170,14 @@ def _open(invitation_id: int) -> Invitation:
     return invitation
 
 
-def _resend(invitation: Invitation, *, sure: bool) -> None:
+def _resend(invitation: Invitation, *, seen: int, sure: bool) -> None:
     sms = guards.settings().sms != "off"
-    seen = _seen()
-    invitations.resend(
-        invitation,
-        seen=-1 if seen is None else seen,
-        by=g.user,
-        sms=sms,
-        now=g.now,
-        sure=sure,
-    )
+    invitations.resend(invitation, seen=seen, by=g.user, sms=sms, now=g.now, sure=sure)
 
 
 def _put_right(invitation: Invitation, form: ContactForm) -> bool:
     """The change, and the sending where that was pressed: both or neither."""
+    seen = _seen_or_never()
     with db.session.begin_nested():
         code_changed = invitations.change_contact(
             invitation,
@@ -190,9 +186,13 @@ def _put_right(invitation: Invitation, form: ContactForm) -> bool:
             by=g.user,
             keys=guards.keys(),
             now=g.now,
+            seen=seen,
+            shown=form.shown,
         )
         if form.sends:
-            _resend(invitation, sure=True)
+            # Another code has begun another generation, under the same lock.
+            seen = invitation.generation if code_changed else seen
+            _resend(invitation, seen=seen, sure=form.is_sure)
     return code_changed
 
 
@@ -232,6 +232,12 @@ def _is_here() -> bool:
 def _seen() -> int | None:
     """Which sending was shown to who presses; None where that is not said."""
     return addresses.identity(request.form.get("seen", ""))
+
+
+def _seen_or_never() -> int:
+    """As `_seen`; what is not said is never the present sending."""
+    seen = _seen()
+    return -1 if seen is None else seen
 
 
 def _addressed() -> Invitation:

@@ -114,14 +114,12 @@ class InvitedList:
 
     @cached_property
     def _wanted(self) -> Filter:
-        """A provider who is not known here is no filter."""
-        wanted = self._address.wanted
-        known = {each.id for each in self.place.providers}
-        return wanted if wanted.provider_id in known else replace(wanted, provider_id=None)
+        return known(self.place, self._address.wanted)
 
     @cached_property
     def address(self) -> Address:
-        return replace(self._address, wanted=self._wanted)
+        """As it is shown: a page that is not there is the first."""
+        return replace(self._address, wanted=self._wanted, number=self.page.number)
 
     @cached_property
     def page(self) -> Page[InvitedRow]:
@@ -152,6 +150,44 @@ class InvitedList:
     @property
     def count(self) -> str:
         return formats.count_invited(self.page)
+
+    @property
+    def news(self) -> str:
+        """What is to be heard where nothing else was said."""
+        if self._row_id is not None and self.row:
+            return self.question if self.row.asks else ""
+        if self.ticks_page:
+            return self.ticked
+        if self.is_empty:
+            return _("No invited patients match")
+        return f"{self.count}{self.in_title}"
+
+    @property
+    def question(self) -> str:
+        row = self.row
+        assert row is not None  # noqa: S101  (only a row asks)
+        return _(
+            "An invitation was sent to %(name)s %(ago)s. Send it again?",
+            name=row.name,
+            ago=row.asks,
+        )
+
+    @property
+    def ticked(self) -> str:
+        if self.ticks_all:
+            return _("All %(number)s that match are selected.", number=self.ticks_all)
+        shown = len(self.page.rows)
+        return _(
+            "All %(number)s on this page were selected. Untick whom you mean to leave out.",
+            number=shown,
+        )
+
+    @property
+    def is_row_elsewhere(self) -> bool:
+        """Whether what was just done has to be told beside the rows."""
+        row = self.row
+        shown = {str(each.id) for each in self.page.rows}
+        return row is not None and row.id not in shown and (row.can_undo or bool(row.asks))
 
     @property
     def in_title(self) -> str:
@@ -266,8 +302,12 @@ class InvitedList:
 
     @property
     def columns_url(self) -> str:
-        arguments: dict[str, Any] = dict(self.hidden)
-        return url_for("columns.chooser", slug=g.clinic.slug, **arguments)
+        return f"{self.columns_base}?{urlencode(self.hidden)}"
+
+    @property
+    def columns_base(self) -> str:
+        """With JavaScript the form beside it says the rest, as it stands."""
+        return url_for("columns.chooser", slug=g.clinic.slug)
 
     @cached_property
     def hidden(self) -> Sequence[tuple[str, str]]:
@@ -334,7 +374,10 @@ class InvitedList:
         now = self.place.at.now
         can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
         undo = row.accepted_at is None and row.removed_at is not None
-        asks = self._asks and can_act and row.id == self._row_id
+        since = now - (row.resent_at or row.invited_at)
+        asks = (
+            self._asks and can_act and row.id == self._row_id and since < invitations.RESEND_PAUSE
+        )
         return Invited(
             id=str(row.id),
             name=row.name,
@@ -353,7 +396,7 @@ class InvitedList:
             can_send=bool(reached(row)),
             can_give_code=can_act and not row.sent and row.code_given_at is None,
             can_undo=undo and now - (row.removed_at or now) < invitations.UNDO_FOR,
-            asks=formats.ago(now - (row.resent_at or row.invited_at)) if asks else "",
+            asks=formats.ago(since) if asks else "",
         )
 
 
@@ -361,6 +404,12 @@ def place() -> Place:
     """From where this request looks at the list."""
     at = Moment(g.now, guards.settings().doubt_after)
     return Place(g.clinic, listing.providers(g.clinic), guards.keys(), at)
+
+
+def known(here: Place, wanted: Filter) -> Filter:
+    """A provider who is not known here is no filter."""
+    ids = {each.id for each in here.providers}
+    return wanted if wanted.provider_id in ids else replace(wanted, provider_id=None)
 
 
 def reached(row: Any) -> Sequence[Channel]:

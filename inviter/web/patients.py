@@ -20,7 +20,8 @@ def ask(slug: str, patient_id: int) -> Response:
 
 @bp.post("/remove")
 def remove(slug: str, patient_id: int) -> BaseResponse:
-    patient = patients.of(g.clinic, patient_id) or abort(404)
+    """Who presses second, or twice, is told so."""
+    patient = patients.of(g.clinic, patient_id, removed_too=True) or abort(404)
     try:
         patients.remove(patient, by=g.user, now=g.now)
     except Gone:

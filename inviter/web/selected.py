@@ -1,6 +1,7 @@
 """Several invitations at once: send again after a check, remove with Undo, take away as a file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from flask import Blueprint, Response, abort, flash, g, redirect, request
 from flask_babel import gettext as _
@@ -15,7 +16,7 @@ from inviter.web import addresses, guards, invite
 from inviter.web import listing as patients_page
 from inviter.web.addresses import Address
 from inviter.web.fragments import respond
-from inviter.web.invited import place
+from inviter.web.invited import known, place
 
 bp = Blueprint("selected", __name__, url_prefix="/c/<slug>/invitations/selected")
 
@@ -44,7 +45,8 @@ def resend(slug: str) -> BaseResponse:
     """What was checked. Pressed twice, the second finds that all were just sent."""
     address = addresses.read(request.form)
     sms = guards.settings().sms != "off"
-    outcome = selection.resend(g.clinic, _ticked(), by=g.user, sms=sms, now=g.now)
+    resend_some = partial(selection.resend, g.clinic, by=g.user, sms=sms, now=g.now)
+    outcome = _in_parts(resend_some, _ticked())
     _tell(
         ngettext("%(num)d invite resent.", "%(num)d invites resent.", outcome.done)
         if outcome.done
@@ -90,12 +92,21 @@ def reasons(outcome: Outcome) -> list[str]:
 
 
 def _remove(ids: Sequence[int], address: Address) -> BaseResponse:
-    outcome = selection.remove(g.clinic, ids, by=g.user, now=g.now)
+    outcome = _in_parts(partial(selection.remove, g.clinic, by=g.user, now=g.now), ids)
     words = ngettext("%(num)d invite removed.", "%(num)d invites removed.", outcome.done)
     _tell(words, outcome)
     db.session.commit()
     removed = g.now.isoformat() if outcome.done else None
     return redirect(address.url(g.clinic.slug, removed=removed, _anchor="list"), 303)
+
+
+def _in_parts(act: Callable[[Sequence[int]], Outcome], ids: Sequence[int]) -> Outcome:
+    """Committed part by part, so that nobody waits long; begun again, none is done twice."""
+    outcome = Outcome()
+    for part in selection.parts(ids):
+        outcome += act(part)
+        db.session.commit()
+    return outcome
 
 
 def _check(ids: Sequence[int], address: Address) -> Response:
@@ -125,7 +136,8 @@ def _chosen(address: Address) -> Sequence[int] | None:
     meant = request.form.get("all")
     if meant is None:
         return _ticked()
-    ids = listing.matching(place(), address.wanted)
+    here = place()
+    ids = listing.matching(here, known(here, address.wanted))
     return ids if str(len(ids)) == meant and len(ids) <= COUNT_LIMIT else None
 
 

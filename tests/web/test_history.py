@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 
 from inviter.activity import Action, Line
-from inviter.invitations import GivenHow, GivenTo
-from inviter.models import Channel, How
+from inviter.invitations import GivenHow, GivenTo, Overtaken
+from inviter.models import Channel, Clinic, How, Invitation
 from inviter.web import history
 from tests.conftest import NOW
 
@@ -38,6 +38,13 @@ def test_a_failure_says_why(app: Flask) -> None:
     line = Line(NOW, Action.FAILED, None, {"channel": "sms", "reason": "channel-off"})
     with app.test_request_context():
         assert history.sentence(line) == "Text failed: Texts are switched off"
+
+
+def test_who_has_seen_nothing_is_not_told_of_others(app: Flask) -> None:
+    invitation = Invitation(clinic_id=1, id=1, generation=1, first_name="Ada", last_name="Fixture")
+    with app.test_request_context():
+        said = history.refusal(Overtaken(), invitation, Clinic(time_zone="UTC"), seen=None)
+    assert said.startswith("The list has changed since you opened it.")
 
 
 def test_who_has_no_name_is_someone(app: Flask) -> None:

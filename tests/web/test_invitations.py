@@ -14,6 +14,7 @@ from inviter.db import db
 from inviter.keys import Keys
 from inviter.listing import code_of
 from inviter.models import Activity, Delivery, How, Invitation, User
+from inviter.readdressing import OutOfCodes
 from inviter.status import DeliveryState, Sending
 from tests.factories import Cast, account, invite, recipient
 from tests.visitors import Visitor
@@ -184,6 +185,11 @@ def test_resend_just_after_a_sending_asks_first(app: Flask, ana: Visitor, invite
     ana.submit("resend", form="#act").submit("sure", form="#sure-form")
     assert "Invite resent to Ada Fixture." in ana.text
     assert now_is(app, made).generation == 2
+
+
+def test_an_old_address_that_asks_does_not_ask_any_more(ana: Visitor, invited: Invited) -> None:
+    assert "Send it again?" in ana.open(url(invited(before=timedelta(0)), "?ask=1")).text
+    assert "Send it again?" not in ana.open(url(invited("Ben Sample"), "?ask=1")).text
 
 
 def test_resend_from_the_list_comes_back_to_it_as_it_was(
@@ -386,10 +392,112 @@ def test_a_contact_that_was_written_to_gets_another_code_and_staff_are_told(
     assert "Email and mobile number of Ada Fixture saved. Nothing was sent." in ana.text
     assert "The Invite Code and link are new, because the first message" in ana.text
     found = now_is(app, made)
-    assert found.generation == 1
+    assert (found.generation, found.sending, found.resent_at) == (2, Sending.NONE, None)
     assert code_of(found, keys=keys) != code_of(made, keys=keys)
+    assert "No message takes this code to the patient." in ana.text
     last = "Email address changed by Ana Moreau; the Invite Code is new"
     assert ana.words(".history span")[-1] == last
+
+
+def test_another_contact_with_another_code_is_sent_to_in_one_go(
+    app: Flask, ana: Visitor, invited: Invited
+) -> None:
+    made = invited(before=timedelta(minutes=1))
+    settle(app, made, DeliveryState.SENT)
+    open_contact(ana, made)
+    ana.submit("Resend Invite", form="#contact-form", email="new@example.org")
+    assert "Invite resent to Ada Fixture. The Invite Code and link are new" in ana.text
+    assert now_is(app, made).sending == Sending.UNDER_WAY
+
+
+def test_the_same_contact_just_after_a_sending_is_asked_about_first(
+    app: Flask, ana: Visitor, invited: Invited
+) -> None:
+    made = invited(before=timedelta(minutes=2, seconds=5))
+    open_contact(ana, made).submit("Resend Invite", form="#contact-form")
+    assert ana.status == 422
+    asked = "Sent 2 minutes ago. To send it again now, press Resend Invite once more."
+    assert ana.errors == {"email": asked}
+    assert now_is(app, made).generation == 1
+    ana.submit("Resend Invite", form="#contact-form")
+    assert "Invite resent to Ada Fixture." in ana.text
+    assert now_is(app, made).generation == 2
+
+
+def correct(app: Flask, made: Invitation, email: str, keys: Keys) -> None:
+    """Dr. Osei puts the email right meanwhile."""
+    someone(app, invitations.change_contact, made, email=email, phone=None, keys=keys)
+
+
+@pytest.mark.parametrize("button", ["Save without sending", "Resend Invite"])
+def test_what_a_colleague_put_right_meanwhile_is_shown_and_not_undone(
+    app: Flask, ana: Visitor, invited: Invited, keys: Keys, button: str
+) -> None:
+    made = invited()
+    open_contact(ana, made)
+    correct(app, made, "right@example.org", keys)
+    ana.submit(button, form="#contact-form", mobile="306 555 0142")
+    assert ana.status == 409
+    assert "Already changed by Dr. Amira Osei on" in ana.text
+    assert facts(ana)["Email"] == "right@ example. org"
+    found = now_is(app, made)
+    assert (found.email, found.phone, found.generation) == ("right@example.org", None, 1)
+
+
+def test_what_was_typed_wrong_first_is_held_to_what_was_shown_all_the_same(
+    app: Flask, ana: Visitor, invited: Invited, keys: Keys
+) -> None:
+    made = invited()
+    open_contact(ana, made).submit("Save without sending", form="#contact-form", email="ada")
+    correct(app, made, "right@example.org", keys)
+    ana.submit("Save without sending", form="#contact-form", email="mine@example.org")
+    assert ana.status == 409
+    assert now_is(app, made).email == "right@example.org"
+
+
+def test_saving_is_refused_where_it_was_sent_again_meanwhile(
+    app: Flask, ana: Visitor, invited: Invited
+) -> None:
+    made = invited()
+    open_contact(ana, made)
+    someone(app, invitations.resend, made, seen=1, sms=True)
+    ana.submit("Save without sending", form="#contact-form", email="new@example.org")
+    assert ana.status == 409
+    assert "Already resent by Dr. Amira Osei on" in ana.text
+    assert now_is(app, made).email == "ada@example.org"
+
+
+def test_a_contact_saved_twice_is_saved(app: Flask, ana: Visitor, invited: Invited) -> None:
+    made = invited()
+    settle(app, made, DeliveryState.SENT)
+    open_contact(ana, made)
+    form = ana.page.select_one("#contact-form")
+    assert form is not None
+    fields = {str(each["name"]): str(each.get("value", "")) for each in form.select("input")}
+    for _press in range(2):
+        ana.post(url(made, "/contact"), fields | {"email": "new@example.org", "do": "save"})
+        assert (ana.status, now_is(app, made).generation) == (200, 2)
+
+
+def test_who_cannot_be_written_to_may_be_given_the_code(
+    ana: Visitor, invited: Invited, keys: Keys
+) -> None:
+    made = invited(email=None)
+    open_contact(ana, made)
+    code = code_of(made, keys=keys) or ""
+    assert f"Or give the patient the Invite Code: {code[:3]} {code[3:]}" in ana.text
+    open_contact(ana, invited("Ben Sample"))
+    assert "Or give the patient" not in ana.text
+
+
+def test_a_clinic_without_free_codes_is_told(app: Flask, cast: Cast) -> None:
+    def draw() -> None:
+        raise OutOfCodes(cast.northside.id)
+
+    app.add_url_rule("/draw", "asset_draw", draw)
+    ana = Visitor(app.test_client()).sign_in("ana@example.org").open("/draw")
+    assert ana.status == 503
+    assert "This clinic has no free Invite Codes left" in ana.text
 
 
 def test_fix_and_resend_from_the_list_comes_back_to_its_row(
@@ -585,7 +693,7 @@ def test_a_code_is_not_given_of_what_was_removed(
     made = invited(email=None)
     ana.open(url(made))
     someone(app, invitations.remove, made)
-    ana.submit("Code given", form="#give")
+    ana.submit("Code given", form="#give", how="by phone", to="patient")
     assert ana.status == 409
     assert "Already removed by Dr. Amira Osei on" in ana.text
 

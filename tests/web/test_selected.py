@@ -73,7 +73,6 @@ def test_confirming_twice_sends_once(app: Flask, ana: Visitor, five: list[int]) 
     for _ in range(2):
         ana.post("/c/northside/invitations/selected/resend", data)
     assert resent(app) == 2
-    assert "No invites were resent. Not the others" not in ana.text
     assert "sent less than 15 minutes ago: 2" in ana.text
 
 
@@ -123,7 +122,7 @@ def test_the_page_is_ticked_and_then_all_that_match_are_offered(
     invite_many(app, cast, keys, 30)
     ana.open("/c/northside/invite?tick=page")
     assert len(ana.page.select("tbody input[checked]")) == 25
-    assert "All 25 on this page are selected." in ana.text
+    assert "All 25 on this page were selected." in ana.text
     ana.follow("#tick-all")
     assert "All 30 that match are selected." in ana.text
     ana.submit("remove-selected", form=LIST)
