@@ -31,7 +31,7 @@ USE_CASES = (
         "listing",
         "outbox",
     ),
-    *("patients", "readdressing", "selection", "team"),
+    *("patients", "readdressing", "refusals", "selection", "team"),
 )
 EDGES = (*("cli", "config", "demo", "large_demo", "logs", "messages", "senders", "web", "worker"),)
 LAYERS = {

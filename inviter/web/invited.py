@@ -344,7 +344,7 @@ class InvitedList:
         at = addresses.instant(request.args.get("removed", ""))
         if at is None or not invitations.removed_at_once(g.clinic, at):
             return ""
-        return at.isoformat() if self.place.at.now - at < invitations.UNDO_FOR else ""
+        return at.isoformat() if self.place.at.now - at <= invitations.UNDO_FOR else ""
 
     def _url(self, address: Address, **more: str | None) -> str:
         """As `Address.url`, which would look up the route for every link."""
@@ -373,7 +373,6 @@ class InvitedList:
     def _shown(self, row: InvitedRow) -> Invited:
         now = self.place.at.now
         can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
-        undo = row.accepted_at is None and row.removed_at is not None
         since = now - (row.resent_at or row.invited_at)
         asks = (
             self._asks and can_act and row.id == self._row_id and since < invitations.RESEND_PAUSE
@@ -395,7 +394,7 @@ class InvitedList:
             can_act=can_act,
             can_send=bool(reached(row)),
             can_give_code=can_act and not row.sent and row.code_given_at is None,
-            can_undo=undo and now - (row.removed_at or now) < invitations.UNDO_FOR,
+            can_undo=invitations.can_undo(row, now),
             asks=formats.ago(since) if asks else "",
         )
 

@@ -1,7 +1,6 @@
 """Several invitations at once: send again after a check, remove with Undo, take away as a file."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from flask import Blueprint, Response, abort, flash, g, redirect, request
 from flask_babel import gettext as _
@@ -45,7 +44,10 @@ def resend(slug: str) -> BaseResponse:
     """What was checked. Pressed twice, the second finds that all were just sent."""
     address = addresses.read(request.form)
     sms = guards.settings().sms != "off"
-    resend_some = partial(selection.resend, g.clinic, by=g.user, sms=sms, now=g.now)
+
+    def resend_some(ids: Sequence[int], after: int) -> Outcome:
+        return selection.resend(g.clinic, ids, by=g.user, sms=sms, now=g.now, after=after)
+
     outcome = _in_parts(resend_some, _ticked())
     _tell(
         ngettext("%(num)d invite resent.", "%(num)d invites resent.", outcome.done)
@@ -92,7 +94,7 @@ def reasons(outcome: Outcome) -> list[str]:
 
 
 def _remove(ids: Sequence[int], address: Address) -> BaseResponse:
-    outcome = _in_parts(partial(selection.remove, g.clinic, by=g.user, now=g.now), ids)
+    outcome = _in_parts(lambda some, _: selection.remove(g.clinic, some, by=g.user, now=g.now), ids)
     words = ngettext("%(num)d invite removed.", "%(num)d invites removed.", outcome.done)
     _tell(words, outcome)
     db.session.commit()
@@ -100,11 +102,14 @@ def _remove(ids: Sequence[int], address: Address) -> BaseResponse:
     return redirect(address.url(g.clinic.slug, removed=removed, _anchor="list"), 303)
 
 
-def _in_parts(act: Callable[[Sequence[int]], Outcome], ids: Sequence[int]) -> Outcome:
-    """Committed part by part, so that nobody waits long; begun again, none is done twice."""
+def _in_parts(act: Callable[[Sequence[int], int], Outcome], ids: Sequence[int]) -> Outcome:
+    """Committed part by part, so that nobody waits long; begun again, none is done twice.
+
+    `act` is told how many were done before.
+    """
     outcome = Outcome()
     for part in selection.parts(ids):
-        outcome += act(part)
+        outcome += act(part, outcome.done)
         db.session.commit()
     return outcome
 
