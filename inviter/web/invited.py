@@ -373,6 +373,7 @@ class InvitedList:
     def _shown(self, row: InvitedRow) -> Invited:
         now = self.place.at.now
         can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
+        waits = row.status == Status.PENDING
         since = now - (row.resent_at or row.invited_at)
         asks = (
             self._asks and can_act and row.id == self._row_id and since < invitations.RESEND_PAUSE
@@ -393,7 +394,7 @@ class InvitedList:
             seen=str(row.generation),
             can_act=can_act,
             can_send=bool(reached(row)),
-            can_give_code=can_act and not row.sent and row.code_given_at is None,
+            can_give_code=waits and not row.sent and row.code_given_at is None,
             can_undo=invitations.can_undo(row, now),
             asks=formats.ago(since) if asks else "",
         )
