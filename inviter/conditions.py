@@ -6,13 +6,15 @@ holds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
+    ColumnCollection,
     ColumnElement,
     and_,
     bindparam,
@@ -30,11 +32,18 @@ from sqlalchemy import (
 from inviter import contacts, search
 from inviter.db import UtcDateTime, holds
 from inviter.keys import Keys
-from inviter.models import EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation, Patient
+from inviter.models import EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation
 from inviter.status import Moment, Status
+from inviter.team import Provider
 
 ACCEPTED_STAY = timedelta(hours=72)
 SOON = timedelta(days=3)
+
+INVITATION = Invitation.__table__.c
+"""Rows of the list are tuples: a statement about a table costs half of one about a model."""
+
+Columns = ColumnCollection[str, ColumnElement[Any]]
+"""Of a table."""
 
 
 class Column(StrEnum):
@@ -76,24 +85,17 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
-    """Someone for whom patients were or may be invited here."""
-
-    id: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """From where the list is looked at: the clinic, its providers by name, the moment."""
 
     clinic: Clinic
-    providers: Sequence[Provider]
+    providers: tuple[Provider, ...]
     keys: Keys
     at: Moment
 
 
 CLINIC = bindparam("clinic", type_=BigInteger)
+CODES: BindParameter[str] = bindparam("codes", expanding=True)
 NOW = bindparam("now", type_=UtcDateTime)
 DOUBTED = bindparam("doubted", type_=UtcDateTime)
 SOON_ENDS = bindparam("soon_ends", type_=UtcDateTime)
@@ -101,33 +103,36 @@ STAYS = bindparam("stays", type_=UtcDateTime)
 """What conditions leave open, so that they are built once and not with every page."""
 
 
-def moments(at: Moment) -> dict[str, datetime]:
-    """What fills them in, beside the clinic."""
+def given(place: Place, wanted: Filter) -> dict[str, Any]:
+    """What fills them in."""
+    clinic_id, now, code = place.clinic.id, place.at.now, search.read(wanted.text).code
     return {
-        "now": at.now,
-        "doubted": at.now - at.doubt_after,
-        "soon_ends": at.now + SOON,
-        "stays": at.now - ACCEPTED_STAY,
+        "clinic": clinic_id,
+        "codes": place.keys.code_macs(code, clinic_id=clinic_id) if code else [],
+        "now": now,
+        "doubted": now - place.at.doubt_after,
+        "soon_ends": now + SOON,
+        "stays": now - ACCEPTED_STAY,
     }
 
 
 LISTED: Sequence[ColumnElement[bool]] = (
-    Invitation.clinic_id == CLINIC,
-    Invitation.removed_at.is_(None),
-    or_(Invitation.accepted_at.is_(None), Invitation.accepted_at > STAYS),
+    INVITATION.clinic_id == CLINIC,
+    INVITATION.removed_at.is_(None),
+    or_(INVITATION.accepted_at.is_(None), INVITATION.accepted_at > STAYS),
 )
 FAILED = or_(
-    Invitation.sending == literal_column("'failed'"),
+    INVITATION.sending == literal_column("'failed'"),
     func.coalesce(
-        and_(Invitation.sending == literal_column("'in doubt'"), Invitation.doubt_since <= DOUBTED),
+        and_(INVITATION.sending == literal_column("'in doubt'"), INVITATION.doubt_since <= DOUBTED),
         false(),
     ),
 )
 STATUSES: Sequence[tuple[Status, ColumnElement[bool]]] = (
-    (Status.REMOVED, Invitation.removed_at.is_not(None)),
-    (Status.ACCEPTED, Invitation.accepted_at.is_not(None)),
+    (Status.REMOVED, INVITATION.removed_at.is_not(None)),
+    (Status.ACCEPTED, INVITATION.accepted_at.is_not(None)),
     (Status.ERROR_SENDING, FAILED),
-    (Status.EXPIRED, Invitation.expires_at <= NOW),
+    (Status.EXPIRED, INVITATION.expires_at <= NOW),
 )
 """All but Pending, which is the rest."""
 
@@ -141,20 +146,23 @@ FEWER = {
 URGENCY = (Status.ERROR_SENDING, Status.EXPIRED, Status.PENDING, Status.ACCEPTED)
 """The order of sorting by status."""
 
+CODED = select(INVITATION.id).where(INVITATION.clinic_id == CLINIC, INVITATION.code_mac.in_(CODES))
+"""Whose Invite Code it is, by its HMAC: found once and not row by row."""
+
 NEWEST: Sequence[ColumnElement[Any]] = (
-    Invitation.invited_at.expression,
-    Invitation.id.expression,
+    INVITATION.invited_at,
+    INVITATION.id,
 )
 
 
-def looked_for(place: Place, wanted: Filter) -> list[ColumnElement[bool]]:
+def looked_for(wanted: Filter, providers: Sequence[Provider]) -> list[ColumnElement[bool]]:
     found = []
     typed = search.read(wanted.text)
     if typed.words:
-        words = and_(*(has_word(Invitation, each, place.providers) for each in typed.words))
-        found.append(or_(words, _has_code(place, typed.code)) if typed.code else words)
+        words = and_(*(has_word(INVITATION, each, providers) for each in typed.words))
+        found.append(or_(words, INVITATION.id.in_(CODED)) if typed.code else words)
     if wanted.provider_id is not None:
-        found.append(Invitation.provider_id == wanted.provider_id)
+        found.append(INVITATION.provider_id == wanted.provider_id)
     if wanted.status:
         found.append(has_status(wanted.status, is_listed=True))
         if _reads_all(wanted) and wanted.status in FEWER:
@@ -165,7 +173,7 @@ def looked_for(place: Place, wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 def has_word(
-    table: type[Invitation] | type[Patient], word: search.Word, providers: Sequence[Provider]
+    table: Columns, word: search.Word, providers: Sequence[Provider]
 ) -> ColumnElement[bool]:
     """In the name, the email address, the number, or the name of the provider."""
     ways: list[ColumnElement[bool]] = [false()]
@@ -204,50 +212,42 @@ def has_status(wanted: Status, *, is_listed: bool = False) -> ColumnElement[bool
 def needs(kind: Attention) -> ColumnElement[bool]:
     """The first part of each is the rule of a small index."""
     if kind == Attention.CODE:
-        return and_(text(WITHOUT_MESSAGE), Invitation.expires_at > NOW)
+        return and_(text(WITHOUT_MESSAGE), INVITATION.expires_at > NOW)
     if kind == Attention.ERROR:
         return and_(text(TROUBLED), has_status(Status.ERROR_SENDING, is_listed=True))
     if kind == Attention.EXPIRED:
         return and_(text(EXPIRING), has_status(Status.EXPIRED, is_listed=True))
-    soon = Invitation.expires_at <= SOON_ENDS
+    soon = INVITATION.expires_at <= SOON_ENDS
     return and_(text(EXPIRING), has_status(Status.PENDING, is_listed=True), soon)
 
 
-def order(place: Place, wanted: Filter, *, backwards: bool) -> list[ColumnElement[Any]]:
+def order(
+    wanted: Filter, providers: Sequence[Provider], *, backwards: bool
+) -> list[ColumnElement[Any]]:
     """Blanks last whichever way; the newest first among equals. The same on both databases."""
     keys: list[tuple[ColumnElement[Any], bool]]
     if wanted.sort == Column.INVITED:
         falls = wanted.is_descending
         keys = [(key, falls) for key in NEWEST]
     else:
-        sorted_by = _sort_key(place, wanted.sort)
+        sorted_by = _sort_key(wanted.sort, providers)
         keys = [(sorted_by.is_(None), False), (sorted_by, wanted.is_descending)]
         keys += [(key, True) for key in NEWEST]
     return [key.desc() if falls != backwards else key.asc() for key, falls in keys]
 
 
-def _sort_key(place: Place, column: Column) -> ColumnElement[Any]:
+def _sort_key(column: Column, providers: Sequence[Provider]) -> ColumnElement[Any]:
     if column == Column.PROVIDER:
-        ranks = {each.id: rank for rank, each in enumerate(place.providers)}
-        return case(ranks, value=Invitation.provider_id) if ranks else literal(0)
+        ranks = {each.id: rank for rank, each in enumerate(providers)}
+        return case(ranks, value=INVITATION.provider_id) if ranks else literal(0)
     if column == Column.STATUS:
         ranked = ((rule, URGENCY.index(word)) for word, rule in STATUSES[1:])
         return case(*ranked, else_=URGENCY.index(Status.PENDING))
     plain: dict[Column, Any] = {
-        Column.NAME: Invitation.name_key,
-        Column.ACCEPTED: Invitation.accepted_at,
-        Column.PHONE: Invitation.phone,
-        Column.EMAIL: Invitation.email,
+        Column.NAME: INVITATION.name_key,
+        Column.ACCEPTED: INVITATION.accepted_at,
+        Column.PHONE: INVITATION.phone,
+        Column.EMAIL: INVITATION.email,
     }
     sorted_by: ColumnElement[Any] = plain[column]
     return sorted_by
-
-
-def _has_code(place: Place, code: str) -> ColumnElement[bool]:
-    """By its HMAC, found once and not row by row."""
-    clinic_id = place.clinic.id
-    coded = select(Invitation.id).where(
-        Invitation.clinic_id == clinic_id,
-        Invitation.code_mac.in_(place.keys.code_macs(code, clinic_id=clinic_id)),
-    )
-    return Invitation.id.in_(coded)

@@ -39,7 +39,8 @@ ID_SEQUENCE_BITS = 22
 BUSY_TIMEOUT_MS = 5_000
 
 read_only: ContextVar[bool] = ContextVar("read_only", default=False)
-"""Set for requests that only read: on SQLite their transactions do not wait for the one writer."""
+"""Set for requests that only read: the database holds them to it, and on SQLite they do not wait
+for the one writer."""
 
 
 NAMES = {
@@ -172,6 +173,18 @@ def server_now() -> datetime:
     return told.astimezone(UTC)
 
 
+def end_transaction(*, failed: bool) -> None:
+    """End the session's transaction, and write nothing that was not committed.
+
+    What only read ends by a commit: after a rollback psycopg prepares all its statements anew, and
+    PostgreSQL plans each again.
+    """
+    if read_only.get() and not failed:
+        db.session.commit()
+    else:
+        db.session.rollback()
+
+
 def ping() -> None:
     """Raises OperationalError when the database does not answer."""
     db.session.execute(text("SELECT 1"))
@@ -207,6 +220,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 @event.listens_for(Engine, "begin")
-def _begin_sqlite(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
+    """The database itself refuses to write for who said that they only read."""
+    driver: Any = connection.connection.driver_connection
+    reads = read_only.get()
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")
+        driver.execute(f"PRAGMA query_only = {int(reads)}")
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+    elif driver.read_only != reads:
+        driver.read_only = reads

@@ -13,6 +13,7 @@ from inviter.db import db, new_id
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Delivery, How, Invitation, Kind, User
 from inviter.status import DeliveryState
+from inviter.team import Provider
 
 REGIONS = ("CA", "US")
 TIME_ZONE = "America/Regina"
@@ -160,7 +161,7 @@ def _invitation(
     name: str,
     place: int,
     story: Story,
-    provider: User,
+    provider: Provider,
     by: User,
     keys: Keys,
     now: datetime,

@@ -28,6 +28,7 @@ from inviter.refusals import NoMessage as NoMessage
 from inviter.refusals import Overtaken as Overtaken
 from inviter.refusals import TooLate as TooLate
 from inviter.status import Removal, Sending, Status
+from inviter.team import Provider
 
 END_OF_DAY = time(23, 59, 59)
 RESEND_PAUSE = timedelta(minutes=15)
@@ -214,7 +215,7 @@ def change_contact(
     return changed
 
 
-def change_provider(invitation: Invitation, provider: User, *, by: User, now: datetime) -> None:
+def change_provider(invitation: Invitation, provider: Provider, *, by: User, now: datetime) -> None:
     """Invite on behalf of someone else on the care team. Raises Closed."""
     _refuse_closed(invitation)
     if provider.id == invitation.provider_id:

@@ -15,6 +15,7 @@ from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
 from inviter.readdressing import MOST_DRAWS
 from inviter.readdressing import OutOfCodes as OutOfCodes
+from inviter.team import Provider
 
 
 class KeyUsed(Exception):
@@ -25,7 +26,7 @@ def invite(
     clinic: Clinic,
     recipients: Sequence[Recipient],
     *,
-    provider: User,
+    provider: Provider,
     by: User,
     key: str,
     keys: Keys,
@@ -59,7 +60,9 @@ def confirmation(clinic: Clinic, key: str) -> Confirmation | None:
     return db.session.get(Confirmation, (clinic.id, key))
 
 
-def content_mac(recipients: Iterable[Recipient], *, provider: User, by: User, keys: Keys) -> str:
+def content_mac(
+    recipients: Iterable[Recipient], *, provider: Provider, by: User, keys: Keys
+) -> str:
     """What a key stands for: the same people, for the same provider, by the same person."""
     people = [
         [each.first_name, each.last_name, each.email, each.number, each.is_different]
@@ -102,7 +105,7 @@ class _Press:
     """What all invitations of one press of Confirm have in common."""
 
     clinic: Clinic
-    provider: User
+    provider: Provider
     by: User
     keys: Keys
     sms: bool

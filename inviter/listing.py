@@ -4,21 +4,25 @@ Ids are found and sorted in one index alone, up to just above what is counted; o
 page are read. Nothing here changes anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy import BindParameter, ScalarSelect, Select, bindparam, func, literal, select
+from sqlalchemy import BindParameter, ScalarSelect, Select, and_, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
-from inviter import conditions, contacts, status
-from inviter.conditions import CLINIC, Attention, Filter, Place, Provider
+from inviter import conditions, status
+from inviter.conditions import CLINIC, INVITATION, Attention, Filter, Place
 from inviter.db import db
 from inviter.keys import Keys, Unreadable
-from inviter.models import Channel, Clinic, Delivery, Invitation, Kind, Membership, User
+from inviter.models import Channel, Clinic, Delivery, Invitation, Kind
 from inviter.status import DeliveryState, Status
+from inviter.team import Provider
 
 PER_PAGE = 25
 MOST_PAGES = 40
@@ -78,20 +82,6 @@ class Page(Generic[Row]):
         return max(1, min(MOST_PAGES, -(-self.total // PER_PAGE)))
 
 
-PROVIDERS = (
-    select(User.id, User.name)
-    .join(Membership, Membership.user_id == User.id)
-    .where(Membership.clinic_id == CLINIC, Membership.is_provider)
-)
-
-
-def providers(clinic: Clinic) -> list[Provider]:
-    """In the order of sorting; also those who left, whose invitations are still listed."""
-    found = db.session.execute(PROVIDERS, {"clinic": clinic.id})
-    known = [Provider(user_id, name) for user_id, name in found]
-    return sorted(known, key=lambda each: (contacts.fold(each.name), each.name, each.id))
-
-
 def page(place: Place, wanted: Filter, number: int) -> Page[InvitedRow]:
     """A page too far is the first. Accepted ones leave 72 hours after acceptance."""
     if number == LAST:
@@ -130,8 +120,8 @@ def matching(
     backwards: bool = False,
 ) -> list[int]:
     """Ids of what is looked for, in order, or from the end; one more than is counted tells that."""
-    query = _query(place, wanted, backwards=backwards).limit(limit)
-    return list(db.session.scalars(query, _given(place)))
+    query = _ids(wanted, place.providers, backwards=backwards).limit(limit)
+    return list(db.session.scalars(query, conditions.given(place, wanted)))
 
 
 def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[int]]:
@@ -139,65 +129,85 @@ def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[
 
     For the last page from the other end, and so the last first.
     """
-    limited = _query(place, wanted, backwards=number == LAST).limit(COUNT_LIMIT + 1)
-    found = limited.cte("found").prefix_with("MATERIALIZED")
-    count = select(func.count()).select_from(found).scalar_subquery()
-    start = (max(number, 1) - 1) * PER_PAGE
-    shown = select(count, found.c.id).limit(PER_PAGE).offset(start)
-    counted = db.session.execute(shown, _given(place)).all()
+    query = _page_ids if wanted.text else _kept_page_ids
+    shown = query(wanted, number, place.providers)
+    counted = db.session.execute(shown, conditions.given(place, wanted)).all()
     return (counted[0][0] if counted else 0), [each for _, each in counted]
 
 
-def _query(place: Place, wanted: Filter, *, backwards: bool = False) -> Select[int]:
+def _page_ids(wanted: Filter, number: int, providers: tuple[Provider, ...]) -> Select[int, int]:
+    limited = _ids(wanted, providers, backwards=number == LAST).limit(COUNT_LIMIT + 1)
+    found = limited.cte("found").prefix_with("MATERIALIZED")
+    count = select(func.count()).select_from(found).scalar_subquery()
+    start = (max(number, 1) - 1) * PER_PAGE
+    return select(count, found.c.id).limit(PER_PAGE).offset(start)
+
+
+_kept_page_ids = lru_cache(maxsize=256)(_page_ids)
+"""To put a statement together costs more than to run it. Not for what is typed: that varies."""
+
+
+def _ids(wanted: Filter, providers: tuple[Provider, ...], *, backwards: bool) -> Select[int]:
     return (
-        select(Invitation.id)
-        .where(*conditions.LISTED, *conditions.looked_for(place, wanted))
-        .order_by(*conditions.order(place, wanted, backwards=backwards))
+        select(INVITATION.id)
+        .where(*conditions.LISTED, *conditions.looked_for(wanted, providers))
+        .order_by(*conditions.order(wanted, providers, backwards=backwards))
     )
 
 
-def _given(place: Place) -> dict[str, Any]:
-    """What the conditions leave open."""
-    return {"clinic": place.clinic.id, **conditions.moments(place.at)}
-
-
+DELIVERY = Delivery.__table__.c
+SENT = (DELIVERY.channel, DELIVERY.state, DELIVERY.reason)
 IDS: BindParameter[int] = bindparam("ids", expanding=True)
-ROWS = select(
-    Invitation.clinic_id,
-    Invitation.id,
-    Invitation.first_name,
-    Invitation.last_name,
-    Invitation.provider_id,
-    Invitation.phone_typed,
-    Invitation.email,
-    Invitation.can_text,
-    Invitation.invited_at,
-    Invitation.resent_at,
-    Invitation.expires_at,
-    Invitation.accepted_at,
-    Invitation.removed_at,
-    Invitation.code_sealed,
-    Invitation.code_given_at,
-    Invitation.generation,
-    Invitation.sending,
-    Invitation.doubt_since,
-).where(Invitation.clinic_id == CLINIC, Invitation.id.in_(IDS))
+ROWS = (
+    select(
+        INVITATION.clinic_id,
+        INVITATION.id,
+        INVITATION.first_name,
+        INVITATION.last_name,
+        INVITATION.provider_id,
+        INVITATION.phone_typed,
+        INVITATION.email,
+        INVITATION.can_text,
+        INVITATION.invited_at,
+        INVITATION.resent_at,
+        INVITATION.expires_at,
+        INVITATION.accepted_at,
+        INVITATION.removed_at,
+        INVITATION.code_sealed,
+        INVITATION.code_given_at,
+        INVITATION.generation,
+        INVITATION.sending,
+        INVITATION.doubt_since,
+        *SENT,
+    )
+    .outerjoin_from(
+        Invitation.__table__,
+        Delivery.__table__,
+        and_(
+            DELIVERY.clinic_id == INVITATION.clinic_id,
+            DELIVERY.invitation_id == INVITATION.id,
+            DELIVERY.generation == INVITATION.generation,
+            DELIVERY.kind == Kind.INVITATION,
+            DELIVERY.state != DeliveryState.WITHDRAWN,
+        ),
+    )
+    .where(INVITATION.clinic_id == CLINIC, INVITATION.id.in_(IDS))
+    .order_by(INVITATION.id, DELIVERY.channel)
+)
+"""A line for each message of the current send; one where there is none."""
 
 
 def rows(place: Place, ids: Sequence[int]) -> list[InvitedRow]:
     """Of these ids, in their order, removed ones too; those of other clinics are left out."""
-    found = db.session.execute(ROWS, {"clinic": place.clinic.id, "ids": list(ids)}).all()
+    lines = db.session.execute(ROWS, {"clinic": place.clinic.id, "ids": list(ids)})
     names = {each.id: each.name for each in place.providers}
-    sent = messages_of(place.clinic, {each.id: each.generation for each in found})
-    made = {
-        each.id: _row(place, each, names.get(each.provider_id, ""), sent.get(each.id, ()))
-        for each in found
-    }
+    together = (list(some) for _id, some in groupby(lines, key=attrgetter("id")))
+    made = {some[0].id: _row(place, names, some) for some in together}
     return [made[each] for each in ids if each in made]
 
 
 def _counted(kind: Attention) -> ScalarSelect[int]:
-    some = select(literal(1)).where(Invitation.clinic_id == CLINIC, conditions.needs(kind))
+    some = select(literal(1)).where(INVITATION.clinic_id == CLINIC, conditions.needs(kind))
     limited = some.limit(COUNT_LIMIT + 1).subquery()
     return select(func.count()).select_from(limited).scalar_subquery()
 
@@ -207,7 +217,7 @@ ATTENTION = select(*(_counted(each) for each in Attention))
 
 def attention(place: Place) -> dict[Attention, int]:
     """How many need each kind of attention, counted to just above the limit."""
-    counts = db.session.execute(ATTENTION, _given(place)).one()
+    counts = db.session.execute(ATTENTION, conditions.given(place, Filter())).one()
     return dict(zip(Attention, counts, strict=True))
 
 
@@ -222,32 +232,13 @@ def these(clinic: Clinic, ids: Sequence[int]) -> list[Invitation]:
     )
 
 
-MESSAGES = (
-    select(
-        Delivery.invitation_id,
-        Delivery.generation,
-        Delivery.channel,
-        Delivery.state,
-        Delivery.reason,
-    )
-    .where(
-        Delivery.clinic_id == CLINIC,
-        Delivery.invitation_id.in_(IDS),
-        Delivery.kind == Kind.INVITATION,
-        Delivery.state != DeliveryState.WITHDRAWN,
-    )
-    .order_by(Delivery.channel)
-)
+MESSAGES = ROWS.with_only_columns(INVITATION.id, *SENT)
 
 
-def messages_of(clinic: Clinic, generations: Mapping[int, int]) -> dict[int, list[Sent]]:
+def messages_of(clinic: Clinic, ids: Iterable[int]) -> dict[int, list[Sent]]:
     """The messages of each invitation's current send, email first; by invitation id."""
-    found = db.session.execute(MESSAGES, {"clinic": clinic.id, "ids": list(generations)})
-    sent: dict[int, list[Sent]] = {}
-    for invitation_id, generation, channel, state, reason in found:
-        if invitation_id and generation == generations[invitation_id]:
-            sent.setdefault(invitation_id, []).append(Sent(channel, state, reason))
-    return sent
+    lines = db.session.execute(MESSAGES, {"clinic": clinic.id, "ids": list(ids)})
+    return {each: _sent(some) for each, some in groupby(lines, key=attrgetter("id"))}
 
 
 def code_of(invitation: Any, *, keys: Keys) -> str | None:
@@ -263,11 +254,12 @@ def code_of(invitation: Any, *, keys: Keys) -> str | None:
         return None
 
 
-def _row(place: Place, facts: Any, provider: str, sent: Sequence[Sent]) -> InvitedRow:
+def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> InvitedRow:
+    facts = lines[0]
     return InvitedRow(
         id=facts.id,
         name=f"{facts.first_name} {facts.last_name}".strip(),
-        provider=provider,
+        provider=names.get(facts.provider_id, ""),
         invited_at=facts.invited_at,
         resent_at=facts.resent_at,
         accepted_at=facts.accepted_at,
@@ -280,5 +272,9 @@ def _row(place: Place, facts: Any, provider: str, sent: Sequence[Sent]) -> Invit
         code=code_of(facts, keys=place.keys),
         generation=facts.generation,
         status=status.of(facts, now=place.at.now, doubt_after=place.at.doubt_after),
-        sent=sent,
+        sent=_sent(lines),
     )
+
+
+def _sent(lines: Iterable[Any]) -> list[Sent]:
+    return [Sent(each.channel, each.state, each.reason) for each in lines if each.channel]

@@ -109,6 +109,12 @@ class User(Base):
     """Of Invited Patients, as this person wants them: words of `conditions.Column`, by commas."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    memberships: Mapped[list["Membership"]] = relationship(
+        primaryjoin="and_(User.id == Membership.user_id, Membership.removed_at.is_(None))",
+        lazy="raise",
+        viewonly=True,
+    )
+
     __table_args__ = (
         CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="address"),
         CheckConstraint("email = lower(email)", name="email_lower"),

@@ -10,10 +10,12 @@ from sqlalchemy.orm import joinedload
 
 from inviter import activity, conditions, listing, search
 from inviter.activity import Action
-from inviter.conditions import Provider
 from inviter.db import change, db
 from inviter.listing import COUNT_LIMIT, LAST, PER_PAGE, Page
 from inviter.models import Clinic, How, Invitation, Patient, User
+from inviter.team import Provider
+
+PATIENT = Patient.__table__.c
 
 
 class Gone(Exception):
@@ -68,7 +70,7 @@ def _matching(
             .where(
                 Patient.clinic_id == clinic.id,
                 Patient.removed_at.is_(None),
-                *(conditions.has_word(Patient, each, providers) for each in words),
+                *(conditions.has_word(PATIENT, each, providers) for each in words),
             )
             .order_by(*(oldest if backwards else newest))
             .limit(limit)

@@ -1,42 +1,37 @@
 """The care team: who works at which clinic, and for whom one may invite."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, bindparam, select
-from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
+from inviter import contacts
 from inviter.db import db
 from inviter.models import Clinic, Membership, User
 
-PERSON = bindparam("person", type_=BigInteger)
-MEMBERSHIP = (
-    select(Membership)
-    .join(Membership.clinic)
-    .options(contains_eager(Membership.clinic))
-    .where(
-        Membership.user_id == PERSON,
-        Membership.removed_at.is_(None),
-        Clinic.slug == bindparam("slug"),
-    )
-)
-CLINICS = (
-    select(Clinic)
-    .join(Membership, Membership.clinic_id == Clinic.id)
-    .where(Membership.user_id == PERSON, Membership.removed_at.is_(None))
-    .order_by(Clinic.name, Clinic.id)
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Someone for whom patients may be invited at a clinic, or were until they left."""
+
+    id: int
+    name: str
+    has_left: bool = False
+
+
+USERS, MEMBERS = User.__table__.c, Membership.__table__.c
+PROVIDERS = (
+    select(USERS.id, USERS.name, MEMBERS.removed_at.is_not(None))
+    .join_from(User.__table__, Membership.__table__, MEMBERS.user_id == USERS.id)
+    .where(MEMBERS.clinic_id == bindparam("clinic", type_=BigInteger), MEMBERS.is_provider)
 )
 """Asked with every page, so built once."""
 
 
-def membership(user: User, slug: str) -> Membership | None:
-    """This person's place at the clinic with this address; its clinic is loaded with it."""
-    return db.session.scalar(MEMBERSHIP, {"person": user.id, "slug": slug})
-
-
-def clinics_of(user: User) -> list[Clinic]:
-    """By name; empty for a patient."""
-    return list(db.session.scalars(CLINICS, {"person": user.id}))
+def memberships(user: User) -> list[Membership]:
+    """Where someone who is signed in works, by the clinics' names."""
+    return sorted(user.memberships, key=lambda each: (each.clinic.name, each.clinic_id))
 
 
 def is_staff(user: User) -> bool:
@@ -46,23 +41,21 @@ def is_staff(user: User) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def providers(clinic: Clinic) -> list[User]:
-    """Everyone one may invite for at this clinic, by name."""
-    return _members(clinic, Membership.is_provider)
+def providers(clinic: Clinic) -> tuple[Provider, ...]:
+    """By name; also those who left, whose invitations are still listed."""
+    found = (Provider(*each) for each in db.session.execute(PROVIDERS, {"clinic": clinic.id}))
+    return tuple(sorted(found, key=lambda each: (contacts.fold(each.name), each.name, each.id)))
 
 
-def admins(clinic: Clinic) -> list[User]:
-    return _members(clinic, Membership.is_admin)
-
-
-def providers_for(member: Membership) -> list[User]:
+def providers_for(member: Membership, everyone: Sequence[Provider]) -> list[Provider]:
     """Whom this member may invite for: a provider in their own name, a Clinic Admin for anyone.
 
     Who is both finds themselves first.
     """
+    here = (each for each in everyone if not each.has_left)
     if not member.is_admin:
-        return [each for each in providers(member.clinic) if each.id == member.user_id]
-    return sorted(providers(member.clinic), key=lambda each: each.id != member.user_id)
+        return [each for each in here if each.id == member.user_id]
+    return sorted(here, key=lambda each: each.id != member.user_id)
 
 
 def add(clinic: Clinic, user: User, *, admin: bool, provider: bool, now: datetime) -> Membership:
@@ -88,12 +81,16 @@ def user_with(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email))
 
 
-def _members(clinic: Clinic, role: InstrumentedAttribute[bool]) -> list[User]:
+def admins(clinic: Clinic) -> list[User]:
     return list(
         db.session.scalars(
             select(User)
             .join(Membership, Membership.user_id == User.id)
-            .where(Membership.clinic_id == clinic.id, role, Membership.removed_at.is_(None))
+            .where(
+                Membership.clinic_id == clinic.id,
+                Membership.is_admin,
+                Membership.removed_at.is_(None),
+            )
             .order_by(User.name, User.id)
         )
     )

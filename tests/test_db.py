@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from inviter.db import bulk, db
+from inviter.db import bulk, db, end_transaction, read_only
 from inviter.models import Activity, Channel, Clinic, Delivery, Kind, User
 from inviter.status import DeliveryState
 from tests.conftest import NOW
@@ -71,3 +71,31 @@ def test_a_clinic_is_found_though_its_name_was_written_in_bulk(context: None) ->
     columns = ("id", "slug", "name", "time_zone", "expiry_days", "idle_minutes", "created_at")
     put(Clinic.__table__, columns, [(7, "elan", "Élan", "America/Regina", 30, 30, NOW)])
     assert db.session.scalars(select(Clinic.slug).where(Clinic.name == "Élan")).all() == ["elan"]
+
+
+def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: None) -> None:
+    read_only.set(True)
+    try:
+        with pytest.raises(DBAPIError, match="read-?only"):
+            db.session.execute(update(Clinic).values(name="Other"))
+        end_transaction(failed=True)
+    finally:
+        read_only.set(False)
+    db.session.execute(update(Clinic).values(name="Other"))
+    assert set(db.session.scalars(select(Clinic.name))) == {"Other"}
+
+
+def test_what_only_read_leaves_its_statements_prepared(context: None) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite prepares nothing on a server")
+    read_only.set(True)
+    try:
+        for _ in range(10):
+            db.session.scalars(select(Clinic.name)).all()
+            end_transaction(failed=False)
+        prepared = text(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%clinic%'"
+        )
+        assert db.session.scalar(prepared) == 1
+    finally:
+        read_only.set(False)

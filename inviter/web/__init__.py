@@ -11,7 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from inviter import clock
 from inviter.config import Config
-from inviter.db import db, read_only
+from inviter.db import end_transaction, read_only
 from inviter.web import (
     accounts,
     assets,
@@ -117,8 +117,8 @@ def _begin() -> None:
         abort(404)
 
 
-def _end(_error: BaseException | None) -> None:
-    db.session.rollback()
+def _end(error: BaseException | None) -> None:
+    end_transaction(failed=error is not None)
     read_only.set(False)
 
 

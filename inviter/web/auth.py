@@ -18,11 +18,12 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.orm import joinedload
 
 from inviter import contacts
 from inviter.config import Config
 from inviter.db import UtcDateTime, db
-from inviter.models import SignIn, User
+from inviter.models import Membership, SignIn, User
 from inviter.web.fragments import leave_to, wants_fragment
 
 LONGEST_SIGN_IN = timedelta(hours=12)
@@ -277,6 +278,7 @@ def _load(uniquifier: str) -> Account | None:
 SIGNED_IN = (
     select(User)
     .join(SignIn, SignIn.user_id == User.id)
+    .options(joinedload(User.memberships).joinedload(Membership.clinic))
     .where(
         SignIn.secret_hash == bindparam("secret_hash"),
         SignIn.started_at > bindparam("since", type_=UtcDateTime),
@@ -284,12 +286,16 @@ SIGNED_IN = (
         User.is_active,
     )
 )
-"""Asked with every page, so built once."""
+"""With where they work. Asked with every page, so built once."""
 
 
 def _signed_in(uniquifier: str) -> User | None:
-    known = {"secret_hash": _hashed(session.get("sign_in", "")), "uniquifier": uniquifier}
-    return db.session.scalar(SIGNED_IN, {**known, "since": g.now - LONGEST_SIGN_IN})
+    known = {
+        "secret_hash": _hashed(session.get("sign_in", "")),
+        "uniquifier": uniquifier,
+        "since": g.now - LONGEST_SIGN_IN,
+    }
+    return db.session.scalars(SIGNED_IN, known).unique().one_or_none()
 
 
 def _end_this_sign_in() -> None:

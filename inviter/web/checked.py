@@ -11,8 +11,9 @@ from inviter import inviting, listing, patients, status
 from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
-from inviter.models import Clinic, Confirmation, Invitation, Patient, User
+from inviter.models import Clinic, Confirmation, Invitation, Patient
 from inviter.status import DeliveryState, Moment, Status
+from inviter.team import Provider
 from inviter.web import formats
 
 LOOKS = (2, 4, 8, 15, 30, 60)
@@ -77,7 +78,7 @@ def check_page(
     clinic: Clinic,
     at: Moment,
     *,
-    provider: User,
+    provider: Provider,
     message: str,
     sms: bool,
 ) -> CheckPage:
@@ -113,7 +114,7 @@ def sent_page(
     ids = [each for _fate, each in confirmation.outcome]
     invited = {each.id: each for each in listing.these(clinic, ids)}
     joined = {each.id: each for each in patients.these(clinic, ids)}
-    messages = listing.messages_of(clinic, {each.id: each.generation for each in invited.values()})
+    messages = listing.messages_of(clinic, invited)
     rows: list[SentRow] = []
     others: list[NotInvited] = []
     for fate, each in confirmation.outcome:

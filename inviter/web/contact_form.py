@@ -16,7 +16,7 @@ from inviter.models import Clinic, Invitation, Patient
 from inviter.web import formats, guards
 from inviter.web.forms import read
 from inviter.web.invitation_page import url_of
-from inviter.web.invited import reached
+from inviter.web.invited_rows import reached
 
 SAVE = "save"
 

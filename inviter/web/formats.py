@@ -205,7 +205,8 @@ def count_patients(page: Page[Any]) -> str:
 
 def language() -> str:
     """Asked for with every word: found once a request."""
-    if "language" not in g:
-        g.language = str(get_locale())
-    found: str = g.language
+    try:
+        found: str = g.language
+    except AttributeError:
+        found = g.language = str(get_locale())
     return found

@@ -26,7 +26,7 @@ from wtforms.widgets import HiddenInput
 from inviter import contacts
 from inviter.contacts import Problem
 from inviter.duplicates import Recipient
-from inviter.models import User
+from inviter.team import Provider
 from inviter.web import formats
 
 MOST_ROWS = 50
@@ -113,12 +113,12 @@ class InviteForm(FlaskForm):
     provider = SelectField(_l("Providers"), [Required()], validate_choice=False)
     rows = FieldList(FormField(RowForm), min_entries=1, max_entries=MOST_ROWS_READ)
 
-    providers: Sequence[User]
+    providers: Sequence[Provider]
     removed: RemovedForm | None = None
     removed_number = 0
     focus = ""
     too_many = False
-    chosen: User
+    chosen: Provider
     """Whom the patients are invited for, once `validate` has passed."""
 
     def validate(self, extra_validators: Any = None) -> bool:
@@ -174,7 +174,7 @@ class InviteForm(FlaskForm):
 
 
 def invite_form(
-    providers: Sequence[User],
+    providers: Sequence[Provider],
     *,
     may_choose: bool,
     regions: Sequence[str],

@@ -9,7 +9,8 @@ from flask import Response, abort, current_app, g, request
 from inviter import invitations, team
 from inviter.config import Config
 from inviter.keys import Keys
-from inviter.models import Invitation
+from inviter.models import Invitation, Membership
+from inviter.team import Provider
 from inviter.web import auth
 
 PUBLIC = frozenset(
@@ -43,6 +44,7 @@ def keys() -> Keys:
 def admit() -> Response | None:
     """Before each request: signed in, unless the route is public; on the clinic's team."""
     g.user = g.membership = g.clinic = None
+    g.memberships = []
     if request.endpoint in (None, "asset"):
         return None
     g.user = auth.current_user()
@@ -50,10 +52,24 @@ def admit() -> Response | None:
         return None
     if g.user is None:
         return auth.ask_to_sign_in()
+    g.memberships = team.memberships(g.user)
     if slug := (request.view_args or {}).get("slug"):
-        g.membership = team.membership(g.user, slug) or abort(404)
+        g.membership = member_at(slug)
         g.clinic = g.membership.clinic
     return None
+
+
+def member_at(slug: str) -> Membership:
+    """This person's place at the clinic with this address."""
+    return next((each for each in g.memberships if each.clinic.slug == slug), None) or abort(404)
+
+
+def providers() -> tuple[Provider, ...]:
+    """Of the clinic in the address, also those who left: asked for once a request."""
+    if "providers" not in g:
+        g.providers = team.providers(g.clinic)
+    found: tuple[Provider, ...] = g.providers
+    return found
 
 
 def invitation_or_404(invitation_id: int) -> Invitation:

@@ -16,7 +16,7 @@ from inviter.status import DeliveryState, Status
 from inviter.web import formats, guards, history
 from inviter.web.addresses import Address
 from inviter.web.history import Entry
-from inviter.web.invited import reached
+from inviter.web.invited_rows import reached
 
 Choices = Sequence[tuple[str, str, bool]]
 """A value, its words, whether it is chosen."""
@@ -91,7 +91,8 @@ class InvitationPage:
         if not (self.can_act and g.membership.is_admin):
             return []
         now = self._invitation.provider_id
-        found = [(str(each.id), each.name, each.id == now) for each in team.providers(g.clinic)]
+        here = team.providers_for(g.membership, guards.providers())
+        found = [(str(each.id), each.name, each.id == now) for each in here]
         if not any(chosen for _id, _name, chosen in found):
             found.insert(0, ("", _("Choose a provider"), True))
         return found if len(found) > 1 else []
@@ -222,7 +223,7 @@ class InvitationPage:
 
     @cached_property
     def _sent(self) -> Sequence[Sent]:
-        found = listing.messages_of(g.clinic, {self.id: self._invitation.generation})
+        found = listing.messages_of(g.clinic, [self.id])
         return found.get(self.id, [])
 
     @cached_property

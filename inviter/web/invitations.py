@@ -99,7 +99,8 @@ def change_provider(slug: str, invitation_id: int) -> BaseResponse:
     guards.admins_only()
     invitation = guards.invitation_or_404(invitation_id)
     typed = request.form.get("provider")
-    chosen = next((each for each in team.providers(g.clinic) if str(each.id) == typed), None)
+    here = team.providers_for(g.membership, guards.providers())
+    chosen = next((each for each in here if str(each.id) == typed), None)
     if chosen is None:
         flash(_("Choose a provider"), "error")
         return _page(invitation, 422)

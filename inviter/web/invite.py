@@ -115,7 +115,7 @@ def _look() -> int:
 
 def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteForm:
     return forms.invite_form(
-        team.providers_for(g.membership),
+        team.providers_for(g.membership, guards.providers()),
         may_choose=g.membership.is_admin,
         regions=guards.settings().sms_regions,
         posted=posted,
@@ -146,17 +146,8 @@ def _respond(
         url=invited.remembered if request.method == "GET" else None,
         form_of=form,
         errors=errors,
-        options=_options(),
         listing=invited,
-        kept=addresses.read(request.args, on="invite").arguments(),
     )
-
-
-def _options() -> list[tuple[str, str]]:
-    return [
-        (_("Invite patients by Email and/or Text"), "#send"),
-        (_("Invite patients with an Invite Code"), "#invited"),
-    ]
 
 
 def _with_row_added(form: InviteForm) -> InviteForm:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 from urllib.parse import urlencode
 
 from flask import g, request, url_for
@@ -11,44 +10,15 @@ from flask_babel import gettext as _
 
 from inviter import invitations, listing
 from inviter.conditions import SORTABLE, Attention, Column, Filter, Place
-from inviter.listing import COUNT_LIMIT, LAST, InvitedRow, Page
-from inviter.models import Channel
-from inviter.status import Moment, Status
-from inviter.web import addresses, columns, formats, guards
+from inviter.listing import COUNT_LIMIT, InvitedRow, Page
+from inviter.status import Moment
+from inviter.web import addresses, columns, formats, guards, invited_rows
 from inviter.web.addresses import Address
-
-NEAR = 3
-"""So many pages before and after this one get a link, beside the first and the last."""
+from inviter.web.invited_rows import Invited, Words
+from inviter.web.pages import Pages, in_title, pages_of
 
 THIS_PAGE, ALL = "page", "all"
 """What `tick` in an address has ticked."""
-
-Link = tuple[str, str | None]
-"""Its words and where it leads; None where one is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invited:
-    """One line of Invited Patients, in words where words are shown."""
-
-    id: str
-    name: str
-    provider: str
-    invited: str
-    invited_at: str
-    accepted: str
-    accepted_at: str
-    phone: str | None
-    email: str | None
-    code: str | None
-    status: Status
-    detail: Sequence[str]
-    seen: str
-    can_act: bool
-    can_send: bool
-    can_give_code: bool
-    can_undo: bool
-    asks: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +40,6 @@ class Chip:
     is_current: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """The links to the other pages of a list."""
-
-    numbers: Sequence[Link]
-    previous: str | None
-    next: str | None
-    last: Link | None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What stands in every row, put into the reader's language once; %s is the patient."""
-
-    not_yet: str
-    not_given: str
-    select: str
-    resend: str
-    resend_to: str
-    remove: str
-    remove_of: str
-    fix: str
-    fix_for: str
-    code_given: str
-    code_given_to: str
-    statuses: Mapping[str, str]
-
-
 class InvitedList:
     """Invited Patients on a page. The database is asked once something of it is shown."""
 
@@ -107,6 +49,7 @@ class InvitedList:
         self._row_id = row_id or addresses.identity(request.args.get("row", ""))
         self._asks = "ask" in request.args
         self._tick = request.args.get("tick", "")
+        self._sms = guards.settings().sms != "off"
 
     @cached_property
     def place(self) -> Place:
@@ -115,6 +58,11 @@ class InvitedList:
     @cached_property
     def _wanted(self) -> Filter:
         return known(self.place, self._address.wanted)
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """The address as it came: for forms beside the list, which do not ask the database."""
+        return self._address.arguments()
 
     @cached_property
     def address(self) -> Address:
@@ -220,20 +168,7 @@ class InvitedList:
 
     @cached_property
     def words(self) -> Words:
-        return Words(
-            not_yet=_("Not yet"),
-            not_given=_("Not given"),
-            select=_("Select %s"),
-            resend=_("Resend Invite"),
-            resend_to=_("Resend Invite to %s"),
-            remove=_("Remove Invite"),
-            remove_of=_("Remove Invite of %s"),
-            fix=_("Fix and resend"),
-            fix_for=_("Fix and resend to %s"),
-            code_given=_("Code given"),
-            code_given_to=_("Code given to %s"),
-            statuses={each.value: formats.status(each) for each in addresses.STATUSES},
-        )
+        return invited_rows.words(formats.language())
 
     def badges(self, draw: Callable[[str, str], str]) -> Mapping[str, str]:
         """Each drawn once, for all rows."""
@@ -371,73 +306,17 @@ class InvitedList:
         return Chip(formats.attention(kind, number), self._url(url), is_current)
 
     def _shown(self, row: InvitedRow) -> Invited:
-        now = self.place.at.now
-        can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
-        waits = row.status == Status.PENDING
-        since = now - (row.resent_at or row.invited_at)
-        asks = (
-            self._asks and can_act and row.id == self._row_id and since < invitations.RESEND_PAUSE
-        )
-        return Invited(
-            id=str(row.id),
-            name=row.name,
-            provider=row.provider,
-            invited=formats.day(row.invited_at, g.clinic),
-            invited_at=row.invited_at.isoformat(),
-            accepted=formats.day(row.accepted_at, g.clinic) if row.accepted_at else "",
-            accepted_at=row.accepted_at.isoformat() if row.accepted_at else "",
-            phone=row.phone,
-            email=row.email,
-            code=row.code,
-            status=row.status,
-            detail=formats.row_details(row, g.clinic, now=now),
-            seen=str(row.generation),
-            can_act=can_act,
-            can_send=bool(reached(row)),
-            can_give_code=waits and not row.sent and row.code_given_at is None,
-            can_undo=invitations.can_undo(row, now),
-            asks=formats.ago(since) if asks else "",
-        )
+        asks = self._asks and row.id == self._row_id
+        return invited_rows.shown(row, g.clinic, now=self.place.at.now, sms=self._sms, asks=asks)
 
 
 def place() -> Place:
     """From where this request looks at the list."""
     at = Moment(g.now, guards.settings().doubt_after)
-    return Place(g.clinic, listing.providers(g.clinic), guards.keys(), at)
+    return Place(g.clinic, guards.providers(), guards.keys(), at)
 
 
 def known(here: Place, wanted: Filter) -> Filter:
     """A provider who is not known here is no filter."""
     ids = {each.id for each in here.providers}
     return wanted if wanted.provider_id in ids else replace(wanted, provider_id=None)
-
-
-def reached(row: Any) -> Sequence[Channel]:
-    """The channels on which messages can be sent."""
-    sms = guards.settings().sms != "off"
-    return invitations.channels(email=row.email, can_text=row.can_text, sms=sms)
-
-
-def in_title(page: Page[Any]) -> str:
-    """Where there are several pages and it is known how many."""
-    if page.last == 1 or page.is_capped:
-        return ""
-    return _(" (page %(number)s of %(last)s)", number=page.number, last=page.last)
-
-
-def pages_of(page: Page[Any], url: Callable[[int], str]) -> Pages:
-    """`url` of a page's number. The last of too many to count has no number."""
-
-    def there(number: int) -> str | None:
-        return url(number) if 1 <= number <= page.last and page.number != LAST else None
-
-    here = page.number if page.number != LAST else page.last + 1
-    near = range(here - NEAR, here + NEAR + 1)
-    every = sorted({1, page.last, *near} & set(range(1, page.last + 1)))
-    last = (_("Last"), None if page.number == LAST else url(LAST))
-    return Pages(
-        numbers=[(str(each), None if each == page.number else url(each)) for each in every],
-        previous=there(page.number - 1),
-        next=there(page.number + 1),
-        last=last if page.is_capped else None,
-    )

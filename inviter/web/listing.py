@@ -12,7 +12,8 @@ from inviter.patients import PatientRow
 from inviter.web import addresses, formats
 from inviter.web.addresses import Address
 from inviter.web.fragments import respond
-from inviter.web.invited import InvitedList, Pages, pages_of
+from inviter.web.invited import InvitedList
+from inviter.web.pages import Pages, pages_of
 
 bp = Blueprint("listing", __name__, url_prefix="/c/<slug>")
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, g, make_response, request, url_for
 from sqlalchemy import select
 
-from inviter import team
 from inviter.db import db
 from inviter.models import Channel, Clinic, MailboxMessage
 from inviter.web import formats, home
@@ -35,7 +34,7 @@ class Mail:
 @bp.before_request
 def enter() -> None:
     """For any staff; the links at the left and the clock are those of the clinic they were at."""
-    clinics = {each.slug: each for each in team.clinics_of(g.user)}
+    clinics = {each.clinic.slug: each.clinic for each in g.memberships}
     if not clinics:
         abort(404)
     last = request.cookies.get(home.LAST_CLINIC, "")

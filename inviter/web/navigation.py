@@ -1,14 +1,11 @@
 """What stands around every page: who is signed in, where one can go, what is to be said."""
 
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any
 
 from flask import Flask, current_app, g, get_flashed_messages, request, url_for
 from flask_babel import gettext as _
-from werkzeug.local import LocalProxy
 
-from inviter import team
 from inviter.models import Clinic, Membership, User
 from inviter.web import formats
 
@@ -69,7 +66,7 @@ def _find() -> dict[str, Any]:
         "language": formats.language(),
         "me": _me(user, member) if user else None,
         "clinic": clinic,
-        "clinics": LocalProxy(cache(partial(_choices, user, clinic))),
+        "clinics": _choices(clinic),
         "navigation": _places(clinic) if clinic else [],
         "banners": [Banner(kind, text) for kind, text in dict.fromkeys(said) if kind in BANNERS],
         "said": [text for kind, text in dict.fromkeys(said) if kind == LIST],
@@ -107,9 +104,9 @@ def _places(clinic: Clinic) -> list[Place]:
     return places
 
 
-def _choices(user: User | None, clinic: Clinic | None) -> list[Choice]:
-    """Nothing to choose for who works at one clinic. Asked for where it is drawn."""
-    found = team.clinics_of(user) if user and clinic else []
-    if len(found) < 2:
+def _choices(clinic: Clinic | None) -> list[Choice]:
+    """Nothing to choose for who works at one clinic."""
+    found = [each.clinic for each in g.get("memberships", ())]
+    if clinic is None or len(found) < 2:
         return []
     return [Choice(each.name, each.slug, each is clinic) for each in found]

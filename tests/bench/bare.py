@@ -15,7 +15,8 @@ from jinja2 import StrictUndefined
 
 from inviter.config import ROOT
 from inviter.web import formats
-from inviter.web.invited import Head, Invited, Words
+from inviter.web.invited import Head
+from inviter.web.invited_rows import Invited, Words
 
 
 def create_app() -> Flask:

@@ -37,7 +37,7 @@ from flask import Flask, template_rendered
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from inviter import clock, listing
+from inviter import clock, listing, team
 from inviter.conditions import ACCEPTED_STAY, SORTABLE, Column, Filter, Place
 from inviter.db import db, read_only
 from inviter.models import Clinic
@@ -151,13 +151,12 @@ def place_of(app: Flask, slug: str) -> Place:
     clinic = db.session.scalar(db.select(Clinic).where(Clinic.slug == slug))
     assert clinic is not None
     at = Moment(clock.now(), app.extensions["settings"].doubt_after)
-    return Place(clinic, listing.providers(clinic), app.extensions["keys"], at)
+    return Place(clinic, team.providers(clinic), app.extensions["keys"], at)
 
 
 def search(place: Place, wanted: Filter) -> None:
     """The ids, which are the count too, and the rows of the first page."""
-    _count, ids = listing._counted_page(place, wanted, 1)
-    db.session.execute(listing.ROWS, {"clinic": place.clinic.id, "ids": ids}).all()
+    listing.page(place, wanted, 1)
 
 
 def like(place: Place, what: str, *, pending: bool) -> Callable[[], None]:

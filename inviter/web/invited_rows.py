@@ -1,0 +1,112 @@
+"""A row of Invited Patients, in words where words are shown: made 25 times a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from flask_babel import gettext as _
+
+from inviter import invitations
+from inviter.listing import InvitedRow
+from inviter.models import Channel, Clinic
+from inviter.status import Status
+from inviter.web import addresses, formats, guards
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """One line of Invited Patients, in words where words are shown."""
+
+    id: str
+    name: str
+    provider: str
+    invited: str
+    invited_at: str
+    accepted: str
+    accepted_at: str
+    phone: str | None
+    email: str | None
+    code: str | None
+    status: Status
+    detail: Sequence[str]
+    seen: str
+    can_act: bool
+    can_send: bool
+    can_give_code: bool
+    can_undo: bool
+    asks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands in every row, put into the reader's language once; %s is the patient."""
+
+    not_yet: str
+    not_given: str
+    select: str
+    resend: str
+    resend_to: str
+    remove: str
+    remove_of: str
+    fix: str
+    fix_for: str
+    code_given: str
+    code_given_to: str
+    statuses: Mapping[str, str]
+
+
+@cache
+def words(language: str) -> Words:
+    """In the reader's language, which is `language`: made once for each."""
+    return Words(
+        not_yet=_("Not yet"),
+        not_given=_("Not given"),
+        select=_("Select %s"),
+        resend=_("Resend Invite"),
+        resend_to=_("Resend Invite to %s"),
+        remove=_("Remove Invite"),
+        remove_of=_("Remove Invite of %s"),
+        fix=_("Fix and resend"),
+        fix_for=_("Fix and resend to %s"),
+        code_given=_("Code given"),
+        code_given_to=_("Code given to %s"),
+        statuses={each.value: formats.status(each) for each in addresses.STATUSES},
+    )
+
+
+def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bool) -> Invited:
+    """`asks`: whether to send again is a question where the last sending was just now."""
+    can_act = row.status not in (Status.ACCEPTED, Status.REMOVED)
+    since = now - (row.resent_at or row.invited_at)
+    accepted = row.accepted_at
+    return Invited(
+        id=str(row.id),
+        name=row.name,
+        provider=row.provider,
+        invited=formats.day(row.invited_at, clinic),
+        invited_at=row.invited_at.isoformat(),
+        accepted=formats.day(accepted, clinic) if accepted else "",
+        accepted_at=accepted.isoformat() if accepted else "",
+        phone=row.phone,
+        email=row.email,
+        code=row.code,
+        status=row.status,
+        detail=formats.row_details(row, clinic, now=now),
+        seen=str(row.generation),
+        can_act=can_act,
+        can_send=bool(_channels(row, sms=sms)),
+        can_give_code=row.status == Status.PENDING and not row.sent and row.code_given_at is None,
+        can_undo=invitations.can_undo(row, now),
+        asks=formats.ago(since) if asks and can_act and since < invitations.RESEND_PAUSE else "",
+    )
+
+
+def reached(row: Any) -> Sequence[Channel]:
+    """The channels on which messages can be sent."""
+    return _channels(row, sms=guards.settings().sms != "off")
+
+
+def _channels(row: Any, *, sms: bool) -> Sequence[Channel]:
+    return invitations.channels(email=row.email, can_text=row.can_text, sms=sms)
