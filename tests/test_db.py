@@ -76,7 +76,7 @@ def test_a_clinic_is_found_though_its_name_was_written_in_bulk(context: None) ->
 def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: None) -> None:
     read_only.set(True)
     try:
-        with pytest.raises(DBAPIError, match="read-?only"):
+        with pytest.raises(DBAPIError, match=r"read-?only"):
             db.session.execute(update(Clinic).values(name="Other"))
         end_transaction(failed=True)
     finally:
@@ -93,9 +93,7 @@ def test_what_only_read_leaves_its_statements_prepared(context: None) -> None:
         for _ in range(10):
             db.session.scalars(select(Clinic.name)).all()
             end_transaction(failed=False)
-        prepared = text(
-            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%clinic%'"
-        )
+        prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%name%'")
         assert db.session.scalar(prepared) == 1
     finally:
         read_only.set(False)
