@@ -25,12 +25,13 @@ from inviter.config import Config
 from inviter.db import UtcDateTime, db
 from inviter.models import Membership, SignIn, User
 from inviter.web.fragments import leave_to, wants_fragment
+from inviter.web.looks import LOOK
 
 LONGEST_SIGN_IN = timedelta(hours=12)
 MOST_IDLE = timedelta(minutes=480)
 RESET_WITHIN = timedelta(days=1)
-POLLS = {"invite.sent": "look"}
-"""Endpoint and argument of what a page asks by itself: that keeps nobody signed in."""
+POLLS = ("invitations.page", "invite.sent")
+"""Pages that look again by themselves: that keeps nobody signed in."""
 
 PASSWORD_LENGTH = 12
 PASSWORD_LIMIT = 128
@@ -269,7 +270,7 @@ def _load(uniquifier: str) -> Account | None:
         idle = _("You were signed out after %(minutes)s minutes.", minutes=minutes)
         flash(idle if is_idle else _("You were signed out. Sign in again."), "notice")
         return None
-    if POLLS.get(request.endpoint or "") not in request.args:
+    if request.endpoint not in POLLS or LOOK not in request.args:
         session["seen_at"] = now
     g.fs_authn_via, g.fs_paa = "session", session.get("fs_paa", 0)
     return Account(row)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flask import url_for
@@ -12,12 +13,9 @@ from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
 from inviter.models import Clinic, Confirmation, Invitation, Patient
-from inviter.status import DeliveryState, Moment, Status
+from inviter.status import Moment, Status
 from inviter.team import Provider
-from inviter.web import formats
-
-LOOKS = (2, 4, 8, 15, 30, 60)
-"""Seconds between looks at what is being sent; after the last one a person reloads."""
+from inviter.web import formats, looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +105,7 @@ def check_page(
     )
 
 
-def sent_page(
-    confirmation: Confirmation, clinic: Clinic, at: Moment, *, look: int, keys: Keys
-) -> SentPage:
+def sent_page(confirmation: Confirmation, clinic: Clinic, at: Moment, *, keys: Keys) -> SentPage:
     """What became of everyone that was confirmed, in the order typed."""
     ids = [each for _fate, each in confirmation.outcome]
     invited = {each.id: each for each in listing.these(clinic, ids)}
@@ -126,14 +122,12 @@ def sent_page(
         others.append(
             NotInvited(known.name, _("Entered twice") if twice else _known(known, clinic, at))
         )
-    moving = any(_is_moving(each) for sent in messages.values() for each in sent)
+    next_look = looks.number() + 1
     return SentPage(
         invited=rows,
         not_invited=others,
-        polling=LOOKS[look] if moving and 0 <= look < len(LOOKS) else 0,
-        poll_url=url_for(
-            "invite.sent", slug=clinic.slug, key=confirmation.key, look=max(look, 0) + 1
-        ),
+        polling=looks.wait(chain.from_iterable(messages.values())),
+        poll_url=url_for("invite.sent", slug=clinic.slug, key=confirmation.key, look=next_look),
     )
 
 
@@ -181,7 +175,3 @@ def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Ke
         detail=formats.details(sent, now_is, has_contact=has_contact),
         code=listing.code_of(invitation, keys=keys),
     )
-
-
-def _is_moving(sent: Sent) -> bool:
-    return sent.state in (DeliveryState.QUEUED, DeliveryState.SENDING)

@@ -13,7 +13,7 @@ from inviter.invitations import GivenHow, GivenTo
 from inviter.listing import Sent
 from inviter.models import Invitation, Patient
 from inviter.status import DeliveryState, Status
-from inviter.web import formats, guards, history
+from inviter.web import formats, guards, history, looks
 from inviter.web.addresses import Address
 from inviter.web.history import Entry
 from inviter.web.invited_rows import reached
@@ -220,6 +220,20 @@ class InvitationPage:
     @cached_property
     def history(self) -> Sequence[Entry]:
         return history.entries(self._lines, g.clinic)
+
+    @property
+    def polling(self) -> int:
+        """Seconds until the next look at what is being sent; 0 stops."""
+        return looks.wait(self._sent) if self.can_act else 0
+
+    @property
+    def poll_url(self) -> str:
+        return url_of(self._invitation, look=looks.number() + 1)
+
+    @property
+    def is_look(self) -> bool:
+        """Whether the page has asked by itself, for what is new."""
+        return bool(looks.number())
 
     @cached_property
     def _sent(self) -> Sequence[Sent]:

@@ -201,7 +201,12 @@ def _page(invitation: Invitation, status: int = 200) -> Response:
     is_large = request.args.get("large") == "1"
     shown = InvitationPage(invitation, asks="ask" in request.args, is_large=is_large)
     return respond(
-        "invitations/invitation.html", "content", status=status, url=shown.here, page=shown
+        "invitations/invitation.html",
+        "content",
+        "history",
+        status=status,
+        url=None if shown.is_look else shown.here,
+        page=shown,
     )
 
 

@@ -101,16 +101,8 @@ def again(slug: str) -> BaseResponse:
 def sent(slug: str, key: str) -> Response:
     """Invitations Sent: reloadable, the same for everyone at the clinic."""
     confirmation = inviting.confirmation(g.clinic, key) or abort(404)
-    look = _look()
-    page = checked.sent_page(confirmation, g.clinic, _moment(), look=look, keys=guards.keys())
-    block = "sent" if "look" in request.args else "content"
-    return respond("invite/sent.html", block, sent=page)
-
-
-def _look() -> int:
-    """How often "Invitations Sent" has looked at what is being sent."""
-    typed = request.args.get("look", "")
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
+    page = checked.sent_page(confirmation, g.clinic, _moment(), keys=guards.keys())
+    return respond("invite/sent.html", "content", "sent", sent=page)
 
 
 def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteForm:

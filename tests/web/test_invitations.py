@@ -106,6 +106,36 @@ def facts(visitor: Visitor) -> dict[str, str]:
     return dict(zip(visitor.words("dl.facts dt"), visitor.words("dl.facts dd"), strict=True))
 
 
+def looks(visitor: Visitor) -> str | None:
+    """Where the history asks by itself for what is new."""
+    section = visitor.page.select_one("#history")
+    assert section is not None
+    found = section.get("hx-get")
+    return str(found) if found else None
+
+
+def test_the_history_looks_by_itself_while_a_message_is_under_way(
+    app: Flask, ana: Visitor, invited: Invited
+) -> None:
+    made = invited()
+    again = looks(ana.open(url(made)))
+    assert again == url(made, "?look=1")
+    settle(app, made, DeliveryState.SENT)
+    answer = ana.client.get(again, headers={"HX-Request": "true", "HX-Target": "history"})
+    assert "HX-Push-Url" not in answer.headers
+    assert 'id="status" hx-swap-oob="true"' in answer.text
+    assert "hx-trigger" not in answer.text  # all is settled: it stops
+    assert ">Sent<" in answer.text
+
+
+def test_the_history_stops_looking_after_a_while(ana: Visitor, invited: Invited) -> None:
+    made = invited()
+    ana.open(url(made))
+    for number in range(1, 6):
+        assert looks(ana.open(url(made, f"?look={number}"))) == url(made, f"?look={number + 1}")
+    assert looks(ana.open(url(made, "?look=6"))) is None
+
+
 def test_the_page_says_who_for_whom_how_and_until_when(ana: Visitor, invited: Invited) -> None:
     ana.open(url(invited(phone="306 555 0142")))
     said = facts(ana)
