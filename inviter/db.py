@@ -21,7 +21,9 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Enum,
+    Index,
     MetaData,
+    String,
     Table,
     TypeDecorator,
     event,
@@ -92,6 +94,17 @@ def one_of(kind: type[StrEnum]) -> Enum:
         length=20,
         values_callable=lambda members: [member.value for member in members],
     )
+
+
+def sortable(length: int) -> String:
+    """Text that both databases put in the same order: that of its characters' numbers."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def partial_index(name: str, *columns: Any, where: str, unique: bool = False) -> Index:
+    """Over some of the rows, on both databases."""
+    rows = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=rows, postgresql_where=rows)
 
 
 def new_id() -> int:

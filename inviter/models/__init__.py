@@ -1,0 +1,49 @@
+"""The tables. Facts only: status is derived (`status.py`), rules live in the use cases.
+
+What must never happen is a constraint or a unique index here. Everything a clinic owns carries
+`clinic_id`, leading its key, so that no row is reachable but through its clinic.
+"""
+
+from inviter.models.imports import Fate, Import, ImportRow, ImportState
+from inviter.models.invitations import (
+    EXPIRING,
+    LIVE,
+    OPEN,
+    TROUBLED,
+    WITHOUT_MESSAGE,
+    Activity,
+    Confirmation,
+    How,
+    Invitation,
+    Patient,
+)
+from inviter.models.messages import Answer, Attempt, Channel, Delivery, Kind, MailboxMessage
+from inviter.models.people import NO_CLINIC, Clinic, Membership, SignIn, User
+
+__all__ = [
+    "EXPIRING",
+    "LIVE",
+    "NO_CLINIC",
+    "OPEN",
+    "TROUBLED",
+    "WITHOUT_MESSAGE",
+    "Activity",
+    "Answer",
+    "Attempt",
+    "Channel",
+    "Clinic",
+    "Confirmation",
+    "Delivery",
+    "Fate",
+    "How",
+    "Import",
+    "ImportRow",
+    "ImportState",
+    "Invitation",
+    "Kind",
+    "MailboxMessage",
+    "Membership",
+    "Patient",
+    "SignIn",
+    "User",
+]
