@@ -18,7 +18,7 @@ from inviter.web import guards
 from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
-PURE = ("bulk", "clock", "codes", "contacts", "crowd", "keys", "search", "status")
+PURE = ("bulk", "clock", "codes", "contacts", "crowd", "keys", "roster", "search", "status")
 STORAGE = ("db", "models")
 USE_CASES = (
     *(

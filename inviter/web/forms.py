@@ -25,8 +25,8 @@ from wtforms.widgets import HiddenInput
 
 from inviter import contacts
 from inviter.contacts import Problem
-from inviter.duplicates import Recipient
 from inviter.models import User
+from inviter.roster import Recipient
 from inviter.web import formats
 
 MOST_ROWS = 50
