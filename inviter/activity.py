@@ -26,6 +26,9 @@ class Action(StrEnum):
     CODE_GIVEN = "code given"
     PATIENT_REMOVED = "patient removed"
     EXPORTED = "exported"
+    UPLOADED = "file uploaded"
+    IMPORTED = "file invited"
+    IMPORT_CANCELLED = "import cancelled"
 
 
 @dataclass(frozen=True, slots=True)

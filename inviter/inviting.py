@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 from inviter import activity, codes, invitations, outbox
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
-from inviter.duplicates import Checked, Fate, Recipient, check, in_line
+from inviter.duplicates import Checked, Fate, check, in_line
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
 from inviter.readdressing import MOST_DRAWS
 from inviter.readdressing import OutOfCodes as OutOfCodes
+from inviter.roster import Recipient
 from inviter.team import Provider
 
 

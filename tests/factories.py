@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from inviter import clock, contacts, demo, inviting
 from inviter.db import db
-from inviter.duplicates import Recipient
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
+from inviter.roster import Recipient
 from inviter.web import auth
 
 PASSWORD = "correct horse battery staple"

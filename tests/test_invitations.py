@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from inviter import activity, contacts, invitations, inviting, joining, outbox
 from inviter.contacts import Phone
 from inviter.db import db
-from inviter.duplicates import Fate, Recipient
+from inviter.duplicates import Fate
 from inviter.invitations import (
     RESEND_PAUSE,
     UNDO_FOR,
@@ -27,6 +27,7 @@ from inviter.keys import Keys
 from inviter.models import Answer, Channel, Clinic, Delivery, How, Invitation, Patient
 from inviter.outbox import Claimed, Result
 from inviter.readdressing import OutOfCodes
+from inviter.roster import Recipient
 from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
 from tests.counting import counted

@@ -11,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from inviter import duplicates, invitations, inviting
 from inviter.db import db
-from inviter.duplicates import Fate, Recipient
+from inviter.duplicates import Fate
 from inviter.inviting import KeyUsed, OutOfCodes
 from inviter.keys import Keys
 from inviter.models import Activity, Confirmation, Delivery, Invitation, Membership
+from inviter.roster import Recipient
 from inviter.status import Sending
 from tests.at_once import at_once
 from tests.factories import Cast, invite, recipient

@@ -18,7 +18,18 @@ from inviter.web import guards
 from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
-PURE = ("bulk", "clock", "codes", "contacts", "crowd", "keys", "roster", "search", "spreadsheets", "status")
+PURE = (
+    "bulk",
+    "clock",
+    "codes",
+    "contacts",
+    "crowd",
+    "keys",
+    "roster",
+    "search",
+    "spreadsheets",
+    "status",
+)
 STORAGE = ("db", "models")
 USE_CASES = (
     *(

@@ -25,7 +25,7 @@ from wtforms.widgets import HiddenInput
 
 from inviter import contacts
 from inviter.contacts import Problem
-from inviter.duplicates import Recipient
+from inviter.roster import Recipient
 from inviter.team import Provider
 from inviter.web import formats
 

@@ -1,0 +1,246 @@
+"""An uploaded file at a clinic: its rows, with what the database knows of them, until they are
+confirmed.
+
+Rows come checked by what the file alone tells (`roster`). They are written in batches that the
+caller commits one by one, so that nobody waits long to write; a file that was cut off meanwhile
+stays in the state READING and counts for nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import joinedload
+
+from inviter import activity, duplicates
+from inviter.activity import Action
+from inviter.contacts import Problem
+from inviter.db import bulk, change, db
+from inviter.listing import LAST, MOST_PAGES
+from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
+from inviter.roster import Change, Checked, Fate
+from inviter.team import Provider
+
+KEEP_FOR = timedelta(days=7)
+"""So long rows may be mended and confirmed; then they are erased."""
+BATCH = 1000
+PER_PAGE = 50
+TO_INVITE = (Fate.READY, Fate.CHANGED)
+MENDABLE = (*TO_INVITE, Fate.ALREADY_INVITED, Fate.ALREADY_PATIENT, Fate.DUPLICATE, Fate.FIX)
+"""What staff may still change: the rest is done."""
+
+ROW = ImportRow.__table__.c
+COLUMNS = tuple(each.name for each in ROW)
+
+
+def begin(
+    clinic: Clinic,
+    *,
+    provider: Provider,
+    by: User,
+    file_name: str,
+    content_mac: str,
+    ignored: Sequence[str],
+    now: datetime,
+) -> Import:
+    """A file whose rows are about to be written down."""
+    made = Import(
+        clinic_id=clinic.id,
+        provider_id=provider.id,
+        uploaded_by_id=by.id,
+        uploaded_at=now,
+        file_name=file_name[-200:],
+        content_mac=content_mac,
+        ignored=list(ignored),
+        state=ImportState.READING,
+    )
+    db.session.add(made)
+    db.session.flush()
+    return made
+
+
+def write(made: Import, rows: Sequence[Checked]) -> None:
+    """One batch, each row with what the database knows of who it is."""
+    known = iter(
+        duplicates.known(made.clinic_id, [each.recipient for each in rows if _may_invite(each)])
+    )
+    met = [next(known) if _may_invite(each) else None for each in rows]
+    place = (made.clinic_id, made.id)
+    tuples = (_values(place, row, found) for row, found in zip(rows, met, strict=True))
+    bulk(db.session.connection(), ImportRow.__table__, COLUMNS, tuples)
+
+
+def open_up(made: Import, *, by: User, now: datetime) -> None:
+    """All rows are written: from now on it is everyone's at the clinic."""
+    made.state = ImportState.OPEN
+    activity.record(Action.UPLOADED, clinic_id=made.clinic_id, by=by, now=now, import_id=made.id)
+    db.session.flush()
+
+
+def drop(made: Import) -> None:
+    """A file that was refused in the middle: nothing of it is kept. Commits batch by batch."""
+    _erase_rows(made)
+    db.session.execute(delete(Import).where(*_is(made)))
+    db.session.commit()
+
+
+def of(clinic: Clinic, import_id: int) -> Import | None:
+    """One of this clinic's, as it stands now, with the people it names."""
+    query = _with_people(clinic).where(Import.id == import_id)
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def page(clinic: Clinic, number: int) -> list[Import]:
+    """A page of this clinic's files, the newest first, and one more where there are more."""
+    start = (number - 1) * PER_PAGE
+    newest = _with_people(clinic).order_by(Import.uploaded_at.desc(), Import.id.desc())
+    return list(db.session.scalars(newest.offset(start).limit(PER_PAGE + 1)))
+
+
+def earlier(made: Import) -> Import | None:
+    """The last upload of the same content before this one."""
+    clinic = db.session.get_one(Clinic, made.clinic_id)
+    return db.session.scalar(
+        _with_people(clinic)
+        .where(Import.content_mac == made.content_mac, Import.id < made.id)
+        .order_by(Import.id.desc())
+        .limit(1)
+    )
+
+
+def counts(imports: Iterable[Import]) -> dict[int, dict[Fate, int]]:
+    """How many rows of each have which fate; by import id. Erased rows are counted as they were."""
+    found: dict[int, dict[Fate, int]] = {}
+    asked: dict[int, list[int]] = {}
+    for each in imports:
+        outcome = each.outcome or {}
+        found[each.id] = {Fate(fate): many for fate, many in outcome.items()}
+        if each.erased_at is None:
+            asked.setdefault(each.clinic_id, []).append(each.id)
+    for clinic_id, ids in asked.items():
+        here = (ROW.clinic_id == clinic_id, ROW.import_id.in_(ids))
+        query = select(ROW.import_id, ROW.fate, func.count()).where(*here)
+        for import_id, fate, many in db.session.execute(query.group_by(ROW.import_id, ROW.fate)):
+            found[import_id][fate] = many
+    return found
+
+
+def rows(made: Import, fates: Sequence[Fate], *, number: int) -> list[ImportRow]:
+    """A page of rows in the order of the file."""
+    last = number == LAST or number > MOST_PAGES
+    start = 0 if last else (number - 1) * PER_PAGE
+    query = select(ImportRow).where(*_of(made), ImportRow.fate.in_(fates))
+    query = query.order_by(ImportRow.number.desc() if last else ImportRow.number)
+    found = list(db.session.scalars(query.offset(start).limit(PER_PAGE)))
+    return found[::-1] if last else found
+
+
+def row(made: Import, number: int) -> ImportRow | None:
+    query = select(ImportRow).where(*_of(made), ImportRow.number == number)
+    return db.session.scalar(query.execution_options(populate_existing=True))
+
+
+def known_invitations(found: Iterable[ImportRow]) -> dict[int, Invitation]:
+    """By which the people in these rows were invited, or joined; by invitation id."""
+    asked: dict[int, set[int]] = {}
+    for each in found:
+        if each.invitation_id is not None:
+            asked.setdefault(each.clinic_id, set()).add(each.invitation_id)
+    made = (
+        select(Invitation)
+        .where(Invitation.clinic_id == clinic_id, Invitation.id.in_(ids))
+        .options(joinedload(Invitation.invited_by))
+        for clinic_id, ids in asked.items()
+    )
+    return {each.id: each for query in made for each in db.session.scalars(query)}
+
+
+def can_be_finished(made: Import, now: datetime) -> bool:
+    """Whether its rows may be mended and confirmed."""
+    return made.state == ImportState.OPEN and made.erased_at is None and now < until(made)
+
+
+def until(made: Import) -> datetime:
+    return made.uploaded_at + KEEP_FOR
+
+
+def erase_old(*, now: datetime) -> int:
+    """Erase the rows of what is older than KEEP_FOR, and of what was cut off while it was read.
+
+    How many of which fate stays. Commits batch by batch; how many files it were.
+    """
+    old = select(Import).where(
+        Import.erased_at.is_(None),
+        Import.uploaded_at <= now - KEEP_FOR,
+        Import.state != ImportState.INVITING,
+    )
+    found = db.session.scalars(old).all()
+    for made in found:
+        outcome = {str(fate): many for fate, many in counts([made])[made.id].items()}
+        db.session.execute(update(Import).where(*_is(made)).values(outcome=outcome, erased_at=now))
+        _erase_rows(made)
+    db.session.commit()
+    return len(found)
+
+
+def stored(problems: Mapping[str, Problem]) -> dict[str, Any] | None:
+    """Problems as a row keeps them: templates, which are translated where they are shown."""
+    return {
+        cell: [each.code, each.template, each.values] for cell, each in problems.items()
+    } or None
+
+
+def stored_changes(changes: Mapping[str, Change]) -> dict[str, Any] | None:
+    return {cell: [each.template, each.typed] for cell, each in changes.items()} or None
+
+
+def _may_invite(checked: Checked) -> bool:
+    return checked.fate in TO_INVITE
+
+
+def _values(
+    place: tuple[int, int], checked: Checked, met: duplicates.Met | None
+) -> tuple[Any, ...]:
+    """In the order of COLUMNS."""
+    typed, who = checked.row, checked.recipient
+    return (
+        *place,
+        *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone),
+        *(typed.extra, False, False),
+        met.fate if met else checked.fate,
+        who.name_key if who else "",
+        stored(checked.problems),
+        stored_changes(checked.changes),
+        checked.duplicate_of,
+        met.by_name_only if met else checked.by_name_only,
+        met.invitation_id if met else None,
+    )
+
+
+def _with_people(clinic: Clinic) -> Any:
+    return (
+        select(Import)
+        .where(Import.clinic_id == clinic.id, Import.state != ImportState.READING)
+        .options(
+            joinedload(Import.clinic), joinedload(Import.provider), joinedload(Import.uploaded_by)
+        )
+    )
+
+
+def _is(made: Import) -> tuple[Any, ...]:
+    return Import.clinic_id == made.clinic_id, Import.id == made.id
+
+
+def _of(made: Import) -> tuple[Any, ...]:
+    return ImportRow.clinic_id == made.clinic_id, ImportRow.import_id == made.id
+
+
+def _erase_rows(made: Import) -> None:
+    """Some at a time."""
+    highest = select(func.max(ImportRow.number)).where(*_of(made))
+    last = db.session.scalar(highest) or 0
+    for start in range(0, last + 1, BATCH * 5):
+        some = ImportRow.number.between(start, start + BATCH * 5 - 1)
+        change(delete(ImportRow).where(*_of(made), some))
+        db.session.commit()
