@@ -99,7 +99,9 @@ def test_the_clinics_of_the_demo_are_there_with_their_people(filled: list[Clinic
     assert staff == ["Dr. Amira Osei", "Dr. Jon Tallgrass"]
     for clinic in filled[3:]:
         assert [each.email for each in team.admins(clinic)] == [f"admin@{clinic.slug}.example.org"]
-        assert team.user_with(f"provider@{clinic.slug}.example.org") in team.providers(clinic)
+        provider = team.user_with(f"provider@{clinic.slug}.example.org")
+        assert provider
+        assert [each.id for each in team.providers(clinic)] == [provider.id]
 
 
 def test_the_same_seed_gives_the_same_data_in_batches_of_any_size(

@@ -9,7 +9,7 @@ from flask import Response, abort, current_app, g, request
 from inviter import invitations, team
 from inviter.config import Config
 from inviter.keys import Keys
-from inviter.models import Invitation, Membership
+from inviter.models import Clinic, Invitation
 from inviter.team import Provider
 from inviter.web import auth
 
@@ -44,7 +44,7 @@ def keys() -> Keys:
 def admit() -> Response | None:
     """Before each request: signed in, unless the route is public; on the clinic's team."""
     g.user = g.membership = g.clinic = None
-    g.memberships = []
+    g.memberships = {}  # by clinic: a rollback, before an error is shown, forgets what leads there
     if request.endpoint in (None, "asset"):
         return None
     g.user = auth.current_user()
@@ -52,16 +52,16 @@ def admit() -> Response | None:
         return None
     if g.user is None:
         return auth.ask_to_sign_in()
-    g.memberships = team.memberships(g.user)
+    g.memberships = {each.clinic: each for each in team.memberships(g.user)}
     if slug := (request.view_args or {}).get("slug"):
-        g.membership = member_at(slug)
-        g.clinic = g.membership.clinic
+        g.clinic = clinic_at(slug)
+        g.membership = g.memberships[g.clinic]
     return None
 
 
-def member_at(slug: str) -> Membership:
-    """This person's place at the clinic with this address."""
-    return next((each for each in g.memberships if each.clinic.slug == slug), None) or abort(404)
+def clinic_at(slug: str) -> Clinic:
+    """With this address, where this person works."""
+    return next((each for each in g.memberships if each.slug == slug), None) or abort(404)
 
 
 def providers() -> tuple[Provider, ...]:

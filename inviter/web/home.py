@@ -31,7 +31,7 @@ def home() -> Response:
 @bp.get("/switch")
 def switch() -> Response:
     """Select Clinic: the same page of another clinic of one's own."""
-    clinic = guards.member_at(request.args.get("to", "")).clinic
+    clinic = guards.clinic_at(request.args.get("to", ""))
     page = PAGES.get(request.args.get("page", ""), "invite.page")
     flash(_("Now showing %(clinic)s", clinic=clinic.name), "live")
     return redirect(url_for(page, slug=clinic.slug), 303)

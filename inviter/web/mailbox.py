@@ -34,7 +34,7 @@ class Mail:
 @bp.before_request
 def enter() -> None:
     """For any staff; the links at the left and the clock are those of the clinic they were at."""
-    clinics = {each.clinic.slug: each.clinic for each in g.memberships}
+    clinics = {each.slug: each for each in g.memberships}
     if not clinics:
         abort(404)
     last = request.cookies.get(home.LAST_CLINIC, "")

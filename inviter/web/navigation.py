@@ -106,7 +106,7 @@ def _places(clinic: Clinic) -> list[Place]:
 
 def _choices(clinic: Clinic | None) -> list[Choice]:
     """Nothing to choose for who works at one clinic."""
-    found = [each.clinic for each in g.get("memberships", ())]
+    found = g.get("memberships", {})
     if clinic is None or len(found) < 2:
         return []
     return [Choice(each.name, each.slug, each is clinic) for each in found]
