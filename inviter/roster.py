@@ -1,12 +1,11 @@
 """Whom to invite. Pure."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from inviter.contacts import Phone
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One person to invite, checked and in canonical form (`contacts`)."""
 
     first_name: str
