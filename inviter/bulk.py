@@ -84,7 +84,7 @@ class Reader:
         national = digits or f"{bracketed or area}{exchange}{line}"
         if not self._gets_texts.fullmatch(national):
             return None
-        return Phone(f"+1{national}", whole or apart, can_text=True)
+        return Phone(f"+1{national}", whole or apart, True)
 
     def _known_name(self, text: str) -> str | None:
         """No long text is remembered."""

@@ -7,7 +7,7 @@ the text. Texts are English templates marked for translation; the web translates
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -67,8 +67,7 @@ class Problem(ValueError):
         super().__init__(template % values)
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(NamedTuple):
     """A valid number, as typed for people, and whether we send texts there."""
 
     e164: str

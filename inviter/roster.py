@@ -1,12 +1,23 @@
-"""Whom to invite. Pure."""
+"""The rows of a file -> a fate each, from what the file alone tells. Pure.
 
-from dataclasses import dataclass
+It goes through the file once and keeps none of it: of each row some bytes, by which the same person
+is known again. Who is already invited or a patient is not told here.
+"""
 
-from inviter.contacts import Phone
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from inviter.bulk import Reader
+from inviter.contacts import BIDI, LOOK_ALIKES, N_, Phone, Problem
+
+CODED = "xn--"
+"""Begins a part of a domain that has other letters than a to z."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One person to invite, checked and in canonical form (`contacts`)."""
 
     first_name: str
@@ -28,3 +39,185 @@ class Recipient:
     @property
     def can_text(self) -> bool:
         return bool(self.phone and self.phone.can_text)
+
+
+class Row(Protocol):
+    """One row of a file: its number there, and its cells as they were typed."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def first_name(self) -> str: ...
+    @property
+    def last_name(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def phone(self) -> str: ...
+    @property
+    def extra(self) -> bool:
+        """Whether it has more cells than there are headings."""
+
+
+class Fate(StrEnum):
+    """What becomes of a row."""
+
+    READY = "ready"
+    CHANGED = "changed"
+    """Ready too, but a cell reads otherwise than in the file."""
+    DUPLICATE_IN_FILE = "duplicate in file"
+    NEEDS_FIXING = "needs fixing"
+
+
+class Change(NamedTuple):
+    """Why a cell reads otherwise than what was typed. `str()` says it in English."""
+
+    template: str
+    typed: str
+
+    def __str__(self) -> str:
+        return self.template % {"typed": self.typed}
+
+
+class Checked(NamedTuple):
+    """A row, its fate and why. By the names of cells: `problems`, and `changes` that are worth a
+    look; a problem of the whole row is under "row"."""
+
+    row: Row
+    fate: Fate
+    recipient: Recipient | None = None
+    """None where the row needs fixing."""
+    problems: Mapping[str, Problem] = NOTHING
+    changes: Mapping[str, Change] = NOTHING
+    duplicate_of: int | None = None
+    """The number of the first row with the same person."""
+    by_name_only: bool = False
+    """Only the name says so: staff may say that it is a different person."""
+
+
+def check(rows: Iterable[Row], regions: Sequence[str]) -> Iterator[Checked]:
+    """Each row of a file in its order, one at a time; nothing is read ahead."""
+    reader, seen = Reader(regions), Seen()
+    for row in rows:
+        yield _unless_repeated(check_row(row, reader), seen)
+
+
+def check_row(
+    row: Row, reader: Reader, *, one_name: bool = False, is_different: bool = False
+) -> Checked:
+    """A row by itself, in the file or mended by staff, who may have ticked "Has one name only" and
+    "This is a different person"."""
+    read, problems = _read(row, reader, one_name=one_name and not row.last_name.strip())
+    if problems:
+        return Checked(row, Fate.NEEDS_FIXING, problems=problems)
+    first, last, email, phone = read
+    key = reader.name_key(first, last)
+    recipient = Recipient(first, last, key, email, phone, is_different)
+    if _is_as_typed(row, recipient):
+        return Checked(row, Fate.READY, recipient)
+    changes = _changes(row, recipient)
+    return Checked(row, Fate.CHANGED if changes else Fate.READY, recipient, changes=changes)
+
+
+class Earlier(NamedTuple):
+    """The first row with the same person, and whether only the name says so."""
+
+    number: int
+    by_name_only: bool
+
+
+class Seen:
+    """Whom a file has named so far.
+
+    The same patient is the same folded name with the same email or phone, or the same folded name
+    where one side has no contact at all. Kept are 64 bits of each key, so that the largest file
+    fits: one in a hundred million of them would call two people the same.
+    """
+
+    def __init__(self) -> None:
+        self._with_contact: dict[int, int] = {}
+        self._named: dict[int, int] = {}
+        self._bare: dict[int, int] = {}
+
+    def add(self, one: Recipient, number: int) -> Earlier | None:
+        """The same person before. Rows come in the order of their numbers."""
+        by_contact, by_name, name = number, number, hash(one.name_key)
+        email, phone = one.email, one.number
+        for contact in (email, phone):
+            if contact:
+                first = self._with_contact.setdefault(hash((name, contact)), number)
+                by_contact = first if first < by_contact else by_contact
+        named = self._named.setdefault(name, number)
+        is_bare = not (email or phone)
+        bare = self._bare.setdefault(name, number) if is_bare else self._bare.get(name, number)
+        if not one.is_different:
+            by_name = named if is_bare else bare
+        earliest = by_name if by_name < by_contact else by_contact
+        return Earlier(earliest, by_name < by_contact) if earliest < number else None
+
+
+def _unless_repeated(checked: Checked, seen: Seen) -> Checked:
+    if checked.recipient is None:
+        return checked
+    earlier = seen.add(checked.recipient, checked.row.number)
+    if earlier is None:
+        return checked
+    return Checked(
+        checked.row,
+        Fate.DUPLICATE_IN_FILE,
+        checked.recipient,
+        changes=checked.changes,
+        duplicate_of=earlier.number,
+        by_name_only=earlier.by_name_only,
+    )
+
+
+def _read(row: Row, reader: Reader, *, one_name: bool) -> tuple[list[Any], dict[str, Problem]]:
+    """What its cells were read as, and all that is wrong, so that it is said at once."""
+    read: list[Any] = []
+    problems: dict[str, Problem] = {}
+    for cell, reads, typed in (
+        ("first_name", reader.first_name, row.first_name),
+        ("last_name", str.strip if one_name else reader.last_name, row.last_name),
+        ("email", reader.email, row.email),
+        ("phone", reader.phone, row.phone),
+    ):
+        try:
+            read.append(reads(typed))
+        except Problem as problem:
+            problems[cell] = problem.with_traceback(None)  # it would hold this frame, and itself
+    if row.extra:
+        text = N_("This row has more cells than the headings. Check that each is in its place")
+        problems["row"] = Problem("extra-cells", text)
+    return read, problems
+
+
+def _changes(row: Row, kept: Recipient) -> Mapping[str, Change]:
+    """Spaces, capital letters, what is not seen and how digits are grouped are no change."""
+    why: dict[str, str] = {}
+    for cell in ("first_name", "last_name"):
+        if any(ord(character) in LOOK_ALIKES for character in getattr(row, cell)):
+            why[cell] = N_("The file has %(typed)s, with a mark that only looks like ’ or -")
+    if kept.email and CODED in kept.email and CODED not in row.email.lower():
+        why["email"] = N_("The file has %(typed)s. This is how its domain is written for sending")
+    if kept.phone and _count_digits(kept.phone.typed) < _count_digits(row.phone):
+        why["phone"] = N_("The file has %(typed)s. Its end is not part of the number")
+    return {cell: Change(text, _shown(getattr(row, cell))) for cell, text in why.items()}
+
+
+def _is_as_typed(row: Row, kept: Recipient) -> bool:
+    """Most rows are; what is left blank counts."""
+    return (
+        kept.first_name == row.first_name
+        and kept.last_name == row.last_name
+        and (kept.email is None or kept.email == row.email)
+        and (kept.phone is None or kept.phone.typed == row.phone)
+    )
+
+
+def _count_digits(text: str) -> int:
+    return sum(character.isdecimal() for character in text)
+
+
+def _shown(text: str) -> str:
+    return text.translate(BIDI).strip()

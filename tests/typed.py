@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from inviter import contacts, crowd
 from inviter.contacts import Problem
@@ -191,9 +192,18 @@ SLIPS: Sequence[Callable[[Random, str], str]] = (
 )
 
 
+class Refused(NamedTuple):
+    """Of a Problem all that anybody sees."""
+
+    code: str
+    template: str
+    values: dict[str, object]
+    text: str
+
+
 def verdict(read: Callable[[str], object], text: str) -> object:
-    """What comes of it; of a Problem all that anybody sees."""
+    """What comes of reading it, a Refused too; anything else that is raised is a mistake."""
     try:
         return read(text)
     except Problem as problem:
-        return problem.code, problem.template, problem.values, str(problem)
+        return Refused(problem.code, problem.template, problem.values, str(problem))
