@@ -108,15 +108,21 @@ def partial_index(name: str, *columns: Any, where: str, unique: bool = False) ->
 
 
 def new_id() -> int:
-    """A 63-bit id that rises with time and needs no round trip to the database.
+    """A 63-bit id that rises with time and needs no round trip to the database."""
+    return new_ids(1)
+
+
+def new_ids(count: int) -> int:
+    """The first of so many ids in a row.
 
     Milliseconds, then a sequence that starts at random in each process, so that two processes
     that make many ids in the same millisecond do not meet; a primary key catches it if they do.
     """
     with _ids.lock:
         stamp = int(clock.now().timestamp() * 1000) - IDS_BEGIN_AT_MS
-        _ids.last = max(_ids.last + 1, stamp << ID_SEQUENCE_BITS | _ids.offset)
-        return _ids.last
+        first = max(_ids.last + 1, stamp << ID_SEQUENCE_BITS | _ids.offset)
+        _ids.last = first + count - 1
+        return first
 
 
 def insert(table: Any) -> Any:
@@ -137,33 +143,49 @@ def bulk(
     table: Table,
     columns: Sequence[str],
     tuples: Iterable[Iterable[Any]],
-) -> None:
+    *,
+    unless_there: bool = False,
+) -> int:
     """Insert many rows in the connection's transaction, twice as fast as SQLAlchemy's own way.
 
     Values are as a model holds them, and are written as SQLAlchemy would; a column that is not
     named gets what the database has for it, not the model's default. All are in memory at once.
-    On PostgreSQL errors are the driver's own.
+    On PostgreSQL errors are the driver's own. How many were inserted: `unless_there` passes over
+    what a unique index refuses.
     """
     types = [table.c[name].type.dialect_impl(connection.dialect) for name in columns]
     writers = [each.bind_processor(connection.dialect) for each in types]
     by_column = list(zip(*tuples, strict=True))  # most columns need no writing
     if not by_column:
-        return
+        return 0
     written = (
         map(write, values) if write else values
         for write, values in zip(writers, by_column, strict=True)
     )
     rows = list(zip(*written, strict=True))
-    names = ", ".join(columns)
+    names, end = ", ".join(columns), " ON CONFLICT DO NOTHING" if unless_there else ""
     if connection.dialect.name == "postgresql":
-        driver: Any = connection.connection.driver_connection
-        with driver.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-    else:
-        marks = ", ".join("?" * len(columns))
-        insert_all = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  (ours)
-        connection.exec_driver_sql(insert_all, rows)
+        source = f"SELECT {names} FROM {_copied(connection, table.name, names, rows)}"  # noqa: S608
+        insert_all = f"INSERT INTO {table.name} ({names}) {source}{end}"
+        return connection.exec_driver_sql(insert_all).rowcount
+    marks = ", ".join("?" * len(columns))
+    insert_all = f"INSERT INTO {table.name} ({names}) VALUES ({marks}){end}"  # noqa: S608  (ours)
+    return connection.exec_driver_sql(insert_all, rows).rowcount
+
+
+def _copied(connection: Connection, name: str, names: str, rows: Iterable[Any]) -> str:
+    """A table of the transaction's own with these rows: COPY knows neither ON CONFLICT nor the
+    security of rows."""
+    own = f"new_{name}"
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {own} (LIKE {name}) ON COMMIT DELETE ROWS"
+    )
+    connection.exec_driver_sql(f"TRUNCATE {own}")
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor().copy(f"COPY {own} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+    return own
 
 
 def holds(column: Any, part: str) -> ColumnElement[bool]:
@@ -173,9 +195,9 @@ def holds(column: Any, part: str) -> ColumnElement[bool]:
     return found
 
 
-def locked(query: Any) -> Any:
+def locked(query: Any, *, of: Any = None) -> Any:
     """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
-    return query.with_for_update(skip_locked=True)
+    return query.with_for_update(skip_locked=True, of=of)
 
 
 def server_now() -> datetime:

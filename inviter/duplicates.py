@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import BigInteger, BindParameter, and_, bindparam, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -72,6 +73,33 @@ def check(
     ]
 
 
+class Met(NamedTuple):
+    """As whom the clinic knows someone already."""
+
+    fate: Fate
+    invitation_id: int
+    by_name_only: bool
+
+
+def known(clinic_id: int, recipients: Sequence[Recipient]) -> list[Met | None]:
+    """As `check` of each alone, for many: only ids are read, and no contact is compared with
+    those of others."""
+    here = {"clinic": clinic_id, "names": list({each.name_key for each in recipients})}
+    by_name: dict[str, list[Any]] = {}
+    for query in (KNOWN_PATIENTS, KNOWN_INVITATIONS):  # who has joined counts first
+        for each in db.session.execute(query, here) if recipients else ():
+            by_name.setdefault(each.name_key, []).append(each)
+    return [_meet(each, by_name.get(each.name_key, ())) for each in recipients]
+
+
+def _meet(recipient: Recipient, of_the_name: Iterable[Any]) -> Met | None:
+    for each in of_the_name:
+        if likeness := _likeness(recipient, each.name_key, each.email, each.phone):
+            fate = Fate.ALREADY_PATIENT if each.has_joined else Fate.ALREADY_INVITED
+            return Met(fate, each.invitation_id, likeness == Likeness.NAME)
+    return None
+
+
 def same_as(
     invitation: Invitation, email: str | None, number: str | None
 ) -> Invitation | Patient | None:
@@ -88,6 +116,18 @@ def in_line(one: Recipient | Invitation) -> tuple[str, str, str]:
     at a unique index for the other."""
     number = one.number if isinstance(one, Recipient) else one.phone
     return one.name_key, one.email or "", number or ""
+
+
+def next_twin(clinic_id: int, recipient: Recipient) -> int:
+    """Namesakes without contact are told apart by a number, where staff said they differ."""
+    if not recipient.is_different:
+        return 0
+    last = db.session.scalar(
+        select(func.max(Invitation.twin)).where(
+            Invitation.clinic_id == clinic_id, Invitation.name_key == recipient.name_key
+        )
+    )
+    return 0 if last is None else last + 1
 
 
 @contextmanager
@@ -162,6 +202,28 @@ def _shares_contact(one: Recipient, other: Invitation) -> bool:
 
 
 LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
+NAMES: BindParameter[str] = bindparam("names", expanding=True)
+CLINIC = bindparam("clinic", type_=BigInteger)
+INVITATION, PATIENT = Invitation.__table__.c, Patient.__table__.c
+KNOWN_PATIENTS = select(
+    PATIENT.name_key,
+    PATIENT.email,
+    PATIENT.phone,
+    PATIENT.invitation_id,
+    true().label("has_joined"),
+).where(PATIENT.clinic_id == CLINIC, PATIENT.name_key.in_(NAMES), PATIENT.removed_at.is_(None))
+KNOWN_INVITATIONS = select(
+    INVITATION.name_key,
+    INVITATION.email,
+    INVITATION.phone,
+    INVITATION.id.label("invitation_id"),
+    INVITATION.accepted_at.is_not(None).label("has_joined"),
+).where(
+    INVITATION.clinic_id == CLINIC,
+    INVITATION.name_key.in_(NAMES),
+    INVITATION.removed_at.is_(None),
+    INVITATION.erased_at.is_(None),
+)
 
 
 def _invitations_named(

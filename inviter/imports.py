@@ -16,7 +16,7 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, duplicates
 from inviter.activity import Action
 from inviter.contacts import Problem
-from inviter.db import bulk, change, db
+from inviter.db import bulk, change, db, new_ids
 from inviter.listing import LAST, MOST_PAGES
 from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
 from inviter.roster import Change, Checked, Fate
@@ -27,10 +27,11 @@ KEEP_FOR = timedelta(days=7)
 BATCH = 1000
 PER_PAGE = 50
 TO_INVITE = (Fate.READY, Fate.CHANGED)
-MENDABLE = (*TO_INVITE, Fate.ALREADY_INVITED, Fate.ALREADY_PATIENT, Fate.DUPLICATE, Fate.FIX)
-"""What staff may still change: the rest is done."""
+DONE = (Fate.INVITED, Fate.SKIPPED)
+"""Such rows are not checked again, unless someone asks for it."""
 
-ROW = ImportRow.__table__.c
+TABLE: Any = ImportRow.__table__
+ROW = TABLE.c
 COLUMNS = tuple(each.name for each in ROW)
 
 
@@ -62,18 +63,17 @@ def begin(
 
 def write(made: Import, rows: Sequence[Checked]) -> None:
     """One batch, each row with what the database knows of who it is."""
-    known = iter(
-        duplicates.known(made.clinic_id, [each.recipient for each in rows if _may_invite(each)])
-    )
-    met = [next(known) if _may_invite(each) else None for each in rows]
-    place = (made.clinic_id, made.id)
-    tuples = (_values(place, row, found) for row, found in zip(rows, met, strict=True))
-    bulk(db.session.connection(), ImportRow.__table__, COLUMNS, tuples)
+    fit = [each for each in rows if each.fate in TO_INVITE and each.recipient]
+    known = duplicates.known(made.clinic_id, [each.recipient for each in fit if each.recipient])
+    met = {each.row.number: who for each, who in zip(fit, known, strict=True)}
+    tuples = (_values(made, each, met.get(each.row.number)) for each in rows)
+    bulk(db.session.connection(), TABLE, COLUMNS, tuples)
 
 
 def open_up(made: Import, *, by: User, now: datetime) -> None:
     """All rows are written: from now on it is everyone's at the clinic."""
-    made.state = ImportState.OPEN
+    last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
+    made.state, made.ids_to = ImportState.OPEN, new_ids(last + 1) + last
     activity.record(Action.UPLOADED, clinic_id=made.clinic_id, by=by, now=now, import_id=made.id)
     db.session.flush()
 
@@ -186,26 +186,18 @@ def erase_old(*, now: datetime) -> int:
 
 def stored(problems: Mapping[str, Problem]) -> dict[str, Any] | None:
     """Problems as a row keeps them: templates, which are translated where they are shown."""
-    return {
-        cell: [each.code, each.template, each.values] for cell, each in problems.items()
-    } or None
+    return {cell: [one.code, one.template, one.values] for cell, one in problems.items()} or None
 
 
 def stored_changes(changes: Mapping[str, Change]) -> dict[str, Any] | None:
     return {cell: [each.template, each.typed] for cell, each in changes.items()} or None
 
 
-def _may_invite(checked: Checked) -> bool:
-    return checked.fate in TO_INVITE
-
-
-def _values(
-    place: tuple[int, int], checked: Checked, met: duplicates.Met | None
-) -> tuple[Any, ...]:
+def _values(made: Import, checked: Checked, met: duplicates.Met | None) -> tuple[Any, ...]:
     """In the order of COLUMNS."""
     typed, who = checked.row, checked.recipient
     return (
-        *place,
+        *(made.clinic_id, made.id),
         *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone),
         *(typed.extra, False, False),
         met.fate if met else checked.fate,

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
-
 from inviter import activity, codes, invitations, outbox
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
-from inviter.duplicates import Checked, Fate, check, in_line
+from inviter.duplicates import Checked, Fate, check, in_line, next_twin
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
 from inviter.readdressing import MOST_DRAWS
@@ -149,7 +147,7 @@ def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitati
             phone=recipient.number,
             phone_typed=recipient.phone.typed if recipient.phone else None,
             can_text=recipient.can_text,
-            twin=_next_twin(press.clinic, recipient),
+            twin=next_twin(clinic_id, recipient),
             provider_id=press.provider.id,
             invited_by_id=press.by.id,
             invited_at=press.now,
@@ -163,18 +161,6 @@ def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitati
         .on_conflict_do_nothing()
     )
     return db.session.get(Invitation, (clinic_id, invitation_id)) if inserted else None
-
-
-def _next_twin(clinic: Clinic, recipient: Recipient) -> int:
-    """Namesakes without contact are told apart by a number, where staff said they differ."""
-    if not recipient.is_different:
-        return 0
-    last = db.session.scalar(
-        select(func.max(Invitation.twin)).where(
-            Invitation.clinic_id == clinic.id, Invitation.name_key == recipient.name_key
-        )
-    )
-    return 0 if last is None else last + 1
 
 
 def _id_of(one: Checked, checked: Sequence[Checked]) -> int:

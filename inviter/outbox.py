@@ -87,7 +87,7 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
             generation=invitation.generation,
             state=DeliveryState.QUEUED,
             queued_at=now,
-            turn=_turn(now, place),
+            turn=turn(now, place),
         )
         for channel in channels
     ]
@@ -161,7 +161,7 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
             kind=kind,
             channel=Channel.EMAIL if user.email else Channel.SMS,
             queued_at=now,
-            turn=_turn(now, 0),
+            turn=turn(now, 0),
         )
     )
 
@@ -271,7 +271,7 @@ def _doubt(delivery: Delivery, now: datetime) -> int:
     return lapsed
 
 
-def _turn(now: datetime, place: int) -> int:
+def turn(now: datetime, place: int) -> int:
     return int(now.timestamp() * 1000) + place * TURN_STEP_MS
 
 

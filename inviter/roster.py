@@ -60,13 +60,18 @@ class Row(Protocol):
 
 
 class Fate(StrEnum):
-    """What becomes of a row."""
+    """What becomes of a row; the file alone tells the first four."""
 
     READY = "ready"
     CHANGED = "changed"
     """Ready too, but a cell reads otherwise than in the file."""
     DUPLICATE_IN_FILE = "duplicate in file"
     NEEDS_FIXING = "needs fixing"
+    ALREADY_INVITED = "already invited"
+    ALREADY_PATIENT = "already a patient"
+    INVITED = "invited"
+    SKIPPED = "skipped"
+    """Left out by staff, or by who cancelled the rest."""
 
 
 class Change(NamedTuple):
@@ -99,7 +104,7 @@ def check(rows: Iterable[Row], regions: Sequence[str]) -> Iterator[Checked]:
     """Each row of a file in its order, one at a time; nothing is read ahead."""
     reader, seen = Reader(regions), Seen()
     for row in rows:
-        yield _unless_repeated(check_row(row, reader), seen)
+        yield unless_repeated(check_row(row, reader), seen)
 
 
 def check_row(
@@ -156,7 +161,7 @@ class Seen:
         return Earlier(earliest, by_name < by_contact) if earliest < number else None
 
 
-def _unless_repeated(checked: Checked, seen: Seen) -> Checked:
+def unless_repeated(checked: Checked, seen: Seen) -> Checked:
     if checked.recipient is None:
         return checked
     earlier = seen.add(checked.recipient, checked.row.number)

@@ -4,7 +4,7 @@ What must never happen is a constraint or a unique index here. Everything a clin
 `clinic_id`, leading its key, so that no row is reachable but through its clinic.
 """
 
-from inviter.models.imports import Fate, Import, ImportRow, ImportState
+from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
     EXPIRING,
     LIVE,
@@ -34,7 +34,6 @@ __all__ = [
     "Clinic",
     "Confirmation",
     "Delivery",
-    "Fate",
     "How",
     "Import",
     "ImportRow",

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from inviter.db import Base, UtcDateTime, new_id, one_of
 from inviter.models.people import Clinic, User
+from inviter.roster import Fate
 
 
 class ImportState(StrEnum):
@@ -19,20 +20,6 @@ class ImportState(StrEnum):
     INVITING = "inviting"
     """Confirmed: the worker makes the invitations, batch by batch."""
     CANCELLED = "cancelled"
-
-
-class Fate(StrEnum):
-    """What becomes of a row."""
-
-    READY = "ready"
-    CHANGED = "changed"
-    ALREADY_INVITED = "already invited"
-    ALREADY_PATIENT = "already a patient"
-    DUPLICATE = "duplicate in file"
-    FIX = "needs fixing"
-    INVITED = "invited"
-    SKIPPED = "skipped"
-    """Left out by staff, or not invited when the import was cancelled."""
 
 
 class Import(Base):
@@ -56,6 +43,9 @@ class Import(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirm_key: Mapped[str | None] = mapped_column(String(22))
     """Of the last press of "Confirm and Invite": pressed again it gives the same answer."""
+    ids_to: Mapped[int] = mapped_column(default=0)
+    """The invitation of a row has this id less the row's number: made twice, the second is refused
+    by the key."""
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When its rows were erased; the counts of `outcome` stay."""
     outcome: Mapped[dict[str, int] | None] = mapped_column(JSON)

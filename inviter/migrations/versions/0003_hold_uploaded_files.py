@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("confirmed_by_id", sa.BigInteger(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirm_key", sa.String(length=22), nullable=True),
+        sa.Column("ids_to", sa.BigInteger(), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,133 @@
+"""One row of an uploaded file put right: its cells typed anew, left out, or told apart.
+
+A row that changes is checked by the same rules as the whole file; so are those that were duplicates
+of it. Refused once the file is confirmed or too old: the caller shows how it stands now.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from inviter import duplicates, imports, roster
+from inviter.bulk import Reader
+from inviter.db import db
+from inviter.models import Import, ImportRow
+from inviter.roster import Checked, Fate, Seen
+
+
+class Finished(Exception):
+    """The file is confirmed, cancelled or too old: its rows stay as they are."""
+
+
+class Cells(NamedTuple):
+    """What staff typed into one row."""
+
+    number: int
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+    one_name: bool = False
+    is_different: bool = False
+    extra: bool = False
+    """Never: whoever mends a row has seen its cells."""
+
+
+def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: datetime) -> None:
+    """Check these anew as they were typed. Raises Finished.
+
+    A number that is not in the file, and a row that is invited already, are passed over.
+    """
+    _hold(made, now)
+    reader = Reader(regions)
+    touched: set[str] = set()
+    for cells in rows:
+        before = imports.row(made, cells.number)
+        if before is None or before.fate == Fate.INVITED:
+            continue
+        touched.add(before.name_key)
+        for name in ("first_name", "last_name", "email", "phone", "one_name", "is_different"):
+            setattr(before, name, getattr(cells, name))
+        before.extra = False
+        checked = _check(before, reader)
+        _keep(before, checked)
+        touched.add(before.name_key)
+    db.session.flush()
+    for name_key in touched - {""}:
+        _compare(made, name_key, reader)
+    db.session.flush()
+
+
+def leave_out(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> None:
+    """Not invited; who was a duplicate of it may be now. Raises Finished."""
+    _hold(made, now)
+    found = imports.row(made, number)
+    if found is None or found.fate == Fate.INVITED:
+        return
+    found.fate = Fate.SKIPPED
+    db.session.flush()
+    if found.name_key:
+        _compare(made, found.name_key, Reader(regions))
+        db.session.flush()
+
+
+def put_back(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> None:
+    """Undo of `leave_out`: checked anew as it was typed. Raises Finished."""
+    found = imports.row(made, number)
+    if found is not None and found.fate == Fate.SKIPPED:
+        cells = (found.first_name, found.last_name, found.email, found.phone)
+        ticks = (found.one_name, found.is_different)
+        mend(made, [Cells(number, *cells, *ticks)], regions=regions, now=now)
+
+
+def _hold(made: Import, now: datetime) -> None:
+    """Two people at one file take turns, and nobody confirms it meanwhile."""
+    query = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
+    db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()
+    if not imports.can_be_finished(made, now):
+        raise Finished
+
+
+def _check(row: ImportRow, reader: Reader) -> Checked:
+    return roster.check_row(row, reader, one_name=row.one_name, is_different=row.is_different)
+
+
+def _keep(row: ImportRow, checked: Checked) -> None:
+    row.fate = checked.fate
+    row.name_key = checked.recipient.name_key if checked.recipient else ""
+    row.problems = imports.stored(checked.problems)
+    row.changes = imports.stored_changes(checked.changes)
+    row.duplicate_of, row.by_name_only = checked.duplicate_of, checked.by_name_only
+    row.invitation_id = None
+
+
+def _compare(made: Import, name_key: str, reader: Reader) -> None:
+    """All rows of one name again: with each other in the order of the file, then with whom the
+    clinic knows."""
+    seen, fit = Seen(), []
+    for row in _named(made, name_key):
+        checked = roster.unless_repeated(_check(row, reader), seen)
+        _keep(row, checked)
+        if checked.recipient and checked.fate in imports.TO_INVITE:
+            fit.append((row, checked.recipient))
+    met = duplicates.known(made.clinic_id, [who for _, who in fit])
+    for (row, _), known in zip(fit, met, strict=True):
+        if known:
+            row.fate, row.invitation_id = Fate(known.fate), known.invitation_id
+            row.by_name_only = known.by_name_only
+
+
+def _named(made: Import, name_key: str) -> Sequence[ImportRow]:
+    """Those that are still to be decided."""
+    return db.session.scalars(
+        select(ImportRow)
+        .where(
+            ImportRow.clinic_id == made.clinic_id,
+            ImportRow.import_id == made.id,
+            ImportRow.name_key == name_key,
+            ImportRow.fate.not_in(imports.DONE),
+        )
+        .order_by(ImportRow.number)
+    ).all()
