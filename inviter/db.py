@@ -153,7 +153,7 @@ def bulk(
         connection.exec_driver_sql(insert_all, rows)
 
 
-def holds(column: Any, part: str) -> ColumnElement[bool]:
+def holds(column: Any, part: Any) -> ColumnElement[bool]:
     """Whether a text has this part, character by character: none stands for others, as in LIKE."""
     find = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
     found: ColumnElement[bool] = find(column, part) > 0
