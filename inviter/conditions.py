@@ -4,18 +4,19 @@ The words about a status are the twin of `status.of`. All but a code is decided 
 holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnCollection,
     ColumnElement,
+    String,
     and_,
     bindparam,
     case,
@@ -103,8 +104,32 @@ STAYS = bindparam("stays", type_=UtcDateTime)
 """What conditions leave open, so that they are built once and not with every page."""
 
 
+class Words(NamedTuple):
+    """What is typed, as far as it shapes a statement: of each word, whether it is looked for in
+    names, among providers, in email addresses and in numbers; and whether it is a whole code."""
+
+    ways: tuple[tuple[bool, bool, bool, bool], ...]
+    is_code: bool
+
+
+def words(text: str, providers: Sequence[Provider]) -> tuple[Words, dict[str, Any]]:
+    """And the words themselves, by the names under which they are left open."""
+    typed, given = search.read(text), dict[str, Any]()
+    for place, word in enumerate(typed.words):
+        named = (each.id for each in providers if word.name in contacts.fold(each.name))
+        given |= {
+            f"name{place}": word.name,
+            f"named{place}": list(named) if word.name else [],
+            f"email{place}": word.email,
+            f"digits{place}": word.digits,
+        }
+    filled = [bool(each) for each in given.values()]
+    fours = zip(*(filled[start::4] for start in range(4)), strict=True)
+    return Words(tuple(fours), typed.code is not None), given
+
+
 def given(place: Place, wanted: Filter) -> dict[str, Any]:
-    """What fills them in."""
+    """What fills in the rest."""
     clinic_id, now, code = place.clinic.id, place.at.now, search.read(wanted.text).code
     return {
         "clinic": clinic_id,
@@ -155,12 +180,12 @@ NEWEST: Sequence[ColumnElement[Any]] = (
 )
 
 
-def looked_for(wanted: Filter, providers: Sequence[Provider]) -> list[ColumnElement[bool]]:
+def looked_for(wanted: Filter, typed: Words) -> list[ColumnElement[bool]]:
+    """By everything but the text, which is left open."""
     found = []
-    typed = search.read(wanted.text)
-    if typed.words:
-        words = and_(*(has_word(INVITATION, each, providers) for each in typed.words))
-        found.append(or_(words, INVITATION.id.in_(CODED)) if typed.code else words)
+    if typed.ways:
+        has_all = and_(*has_words(INVITATION, typed))
+        found.append(or_(has_all, INVITATION.id.in_(CODED)) if typed.is_code else has_all)
     if wanted.provider_id is not None:
         found.append(INVITATION.provider_id == wanted.provider_id)
     if wanted.status:
@@ -172,21 +197,17 @@ def looked_for(wanted: Filter, providers: Sequence[Provider]) -> list[ColumnElem
     return found
 
 
-def has_word(
-    table: Columns, word: search.Word, providers: Sequence[Provider]
-) -> ColumnElement[bool]:
-    """In the name, the email address, the number, or the name of the provider."""
-    ways: list[ColumnElement[bool]] = [false()]
-    if word.name:
-        ways.append(holds(table.name_key, word.name))
-        named = [each.id for each in providers if word.name in contacts.fold(each.name)]
-        if named:
-            ways.append(table.provider_id.in_(named))
-    if word.email:
-        ways.append(holds(table.email, word.email))
-    if word.digits:
-        ways.append(holds(table.phone, word.digits))
-    return or_(*ways)
+def has_words(table: Columns, typed: Words) -> Iterator[ColumnElement[bool]]:
+    """Each in the name, the name of the provider, the email address, or the number."""
+    for place, (name, named, email, digits) in enumerate(typed.ways):
+        providers: BindParameter[int] = bindparam(f"named{place}", expanding=True)
+        ways = (
+            (name, holds(table.name_key, bindparam(f"name{place}", type_=String))),
+            (named, table.provider_id.in_(providers)),
+            (email, holds(table.email, bindparam(f"email{place}", type_=String))),
+            (digits, holds(table.phone, bindparam(f"digits{place}", type_=String))),
+        )
+        yield or_(false(), *(way for is_one, way in ways if is_one))
 
 
 def _reads_all(wanted: Filter) -> bool:

@@ -188,7 +188,7 @@ def _copied(connection: Connection, name: str, names: str, rows: Iterable[Any]) 
     return own
 
 
-def holds(column: Any, part: str) -> ColumnElement[bool]:
+def holds(column: Any, part: Any) -> ColumnElement[bool]:
     """Whether a text has this part, character by character: none stands for others, as in LIKE."""
     find = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
     found: ColumnElement[bool] = find(column, part) > 0

@@ -5,19 +5,19 @@ page are read. Nothing here changes anything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import BindParameter, ScalarSelect, Select, and_, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
 from inviter import conditions, status
-from inviter.conditions import CLINIC, INVITATION, Attention, Filter, Place
+from inviter.conditions import CLINIC, INVITATION, Attention, Column, Filter, Place, Words
 from inviter.db import db
 from inviter.keys import Keys, Unreadable
 from inviter.models import Channel, Clinic, Delivery, Invitation, Kind
@@ -120,8 +120,9 @@ def matching(
     backwards: bool = False,
 ) -> list[int]:
     """Ids of what is looked for, in order, or from the end; one more than is counted tells that."""
-    query = _ids(wanted, place.providers, backwards=backwards).limit(limit)
-    return list(db.session.scalars(query, conditions.given(place, wanted)))
+    shape, given = _shape(place, wanted)
+    query = _ids(shape, backwards=backwards).limit(limit)
+    return list(db.session.scalars(query, given))
 
 
 def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[int]]:
@@ -129,29 +130,43 @@ def _counted_page(place: Place, wanted: Filter, number: int) -> tuple[int, list[
 
     For the last page from the other end, and so the last first.
     """
-    query = _page_ids if wanted.text else _kept_page_ids
-    shown = query(wanted, number, place.providers)
-    counted = db.session.execute(shown, conditions.given(place, wanted)).all()
+    shape, given = _shape(place, wanted)
+    counted = db.session.execute(_page_ids(shape, number), given).all()
     return (counted[0][0] if counted else 0), [each for _, each in counted]
 
 
-def _page_ids(wanted: Filter, number: int, providers: tuple[Provider, ...]) -> Select[int, int]:
-    limited = _ids(wanted, providers, backwards=number == LAST).limit(COUNT_LIMIT + 1)
+class _Shape(NamedTuple):
+    """All that a statement is made of: what is typed is left open in it."""
+
+    wanted: Filter
+    typed: Words
+    providers: tuple[Provider, ...]
+    """Where it is sorted by them."""
+
+
+def _shape(place: Place, wanted: Filter) -> tuple[_Shape, dict[str, Any]]:
+    """And what is left open."""
+    typed, words = conditions.words(wanted.text, place.providers)
+    providers = place.providers if wanted.sort == Column.PROVIDER else ()
+    shape = _Shape(replace(wanted, text="x" if typed.ways else ""), typed, providers)
+    return shape, {**conditions.given(place, wanted), **words}
+
+
+@lru_cache(maxsize=256)
+def _page_ids(shape: _Shape, number: int) -> Select[int, int]:
+    """To put a statement together costs more than to run it: each is kept."""
+    limited = _ids(shape, backwards=number == LAST).limit(COUNT_LIMIT + 1)
     found = limited.cte("found").prefix_with("MATERIALIZED")
     count = select(func.count()).select_from(found).scalar_subquery()
     start = (max(number, 1) - 1) * PER_PAGE
     return select(count, found.c.id).limit(PER_PAGE).offset(start)
 
 
-_kept_page_ids = lru_cache(maxsize=256)(_page_ids)
-"""To put a statement together costs more than to run it. Not for what is typed: that varies."""
-
-
-def _ids(wanted: Filter, providers: tuple[Provider, ...], *, backwards: bool) -> Select[int]:
+def _ids(shape: _Shape, *, backwards: bool) -> Select[int]:
     return (
         select(INVITATION.id)
-        .where(*conditions.LISTED, *conditions.looked_for(wanted, providers))
-        .order_by(*conditions.order(wanted, providers, backwards=backwards))
+        .where(*conditions.LISTED, *conditions.looked_for(shape.wanted, shape.typed))
+        .order_by(*conditions.order(shape.wanted, shape.providers, backwards=backwards))
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import joinedload
 
-from inviter import activity, conditions, listing, search
+from inviter import activity, conditions, listing
 from inviter.activity import Action
 from inviter.db import change, db
 from inviter.listing import COUNT_LIMIT, LAST, PER_PAGE, Page
@@ -61,21 +61,20 @@ def _matching(
     limit: int = COUNT_LIMIT + 1,
     backwards: bool = False,
 ) -> list[int]:
-    words = search.read(who).words
-    newest: list[ColumnElement[Any]] = [Patient.joined_at.desc(), Patient.id.desc()]
-    oldest: list[ColumnElement[Any]] = [Patient.joined_at.asc(), Patient.id.asc()]
-    return list(
-        db.session.scalars(
-            select(Patient.id)
-            .where(
-                Patient.clinic_id == clinic.id,
-                Patient.removed_at.is_(None),
-                *(conditions.has_word(PATIENT, each, providers) for each in words),
-            )
-            .order_by(*(oldest if backwards else newest))
-            .limit(limit)
+    typed, words = conditions.words(who, providers)
+    newest: list[ColumnElement[Any]] = [PATIENT.joined_at.desc(), PATIENT.id.desc()]
+    oldest: list[ColumnElement[Any]] = [PATIENT.joined_at.asc(), PATIENT.id.asc()]
+    query = (
+        select(PATIENT.id)
+        .where(
+            PATIENT.clinic_id == clinic.id,
+            PATIENT.removed_at.is_(None),
+            *conditions.has_words(PATIENT, typed),
         )
+        .order_by(*(oldest if backwards else newest))
+        .limit(limit)
     )
+    return list(db.session.scalars(query, words))
 
 
 def _rows(clinic: Clinic, ids: Sequence[int], providers: Sequence[Provider]) -> list[PatientRow]:
