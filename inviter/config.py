@@ -50,6 +50,8 @@ class Config:
     sms: str = "mailbox"
     sms_regions: tuple[str, ...] = ("CA", "US")
     idle_minutes: int = 30
+    upload_max_mb: int = 20
+    upload_max_rows: int = 100_000
     doubt_after: timedelta = timedelta(minutes=15)
     log_format: str = "text"
     argon2_time_cost: int = 3  # not from the environment: only tests ask for less
@@ -97,6 +99,8 @@ class _Reader:
             sms=self._sender("SMS", ("mailbox", "off")),
             sms_regions=self._regions(),
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
+            upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),
+            upload_max_rows=self._number("UPLOAD_MAX_ROWS", 100_000, 1, 1_000_000),
             doubt_after=timedelta(minutes=self._number("DOUBT_MINUTES", 15, 1, 1440)),
             log_format=self._choice("LOG_FORMAT", ("text", "json"), "text"),
         )

@@ -6,11 +6,12 @@ caller commits one by one, so that nobody waits long to write; a file that was c
 stays in the state READING and counts for nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, duplicates
@@ -70,6 +71,13 @@ def write(made: Import, rows: Sequence[Checked]) -> None:
     bulk(db.session.connection(), TABLE, COLUMNS, tuples)
 
 
+def batches(rows: Iterable[Checked]) -> Iterator[list[Checked]]:
+    """As many as are written at a time."""
+    going = iter(rows)
+    while batch := list(islice(going, BATCH)):
+        yield batch
+
+
 def open_up(made: Import, *, by: User, now: datetime) -> None:
     """All rows are written: from now on it is everyone's at the clinic."""
     last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
@@ -78,11 +86,11 @@ def open_up(made: Import, *, by: User, now: datetime) -> None:
     db.session.flush()
 
 
-def drop(made: Import) -> None:
-    """A file that was refused in the middle: nothing of it is kept. Commits batch by batch."""
-    _erase_rows(made)
+def drop(made: Import) -> Iterator[None]:
+    """A file that was refused in the middle: nothing of it is kept. The caller commits each part."""
+    yield from _erase_rows(made)
     db.session.execute(delete(Import).where(*_is(made)))
-    db.session.commit()
+    yield
 
 
 def of(clinic: Clinic, import_id: int) -> Import | None:
@@ -165,23 +173,20 @@ def until(made: Import) -> datetime:
     return made.uploaded_at + KEEP_FOR
 
 
-def erase_old(*, now: datetime) -> int:
-    """Erase the rows of what is older than KEEP_FOR, and of what was cut off while it was read.
+def erase_old(*, now: datetime) -> Iterator[None]:
+    """Erase the rows of what is older than KEEP_FOR, also of what was cut off while it was read.
 
-    How many of which fate stays. Commits batch by batch; how many files it were.
+    How many had which fate stays. The caller commits each part.
     """
     old = select(Import).where(
         Import.erased_at.is_(None),
         Import.uploaded_at <= now - KEEP_FOR,
         Import.state != ImportState.INVITING,
     )
-    found = db.session.scalars(old).all()
-    for made in found:
-        outcome = {str(fate): many for fate, many in counts([made])[made.id].items()}
-        db.session.execute(update(Import).where(*_is(made)).values(outcome=outcome, erased_at=now))
-        _erase_rows(made)
-    db.session.commit()
-    return len(found)
+    for made in db.session.scalars(old).all():
+        made.outcome = {str(fate): many for fate, many in counts([made])[made.id].items()}
+        made.erased_at = now
+        yield from _erase_rows(made)
 
 
 def stored(problems: Mapping[str, Problem]) -> dict[str, Any] | None:
@@ -228,11 +233,10 @@ def _of(made: Import) -> tuple[Any, ...]:
     return ImportRow.clinic_id == made.clinic_id, ImportRow.import_id == made.id
 
 
-def _erase_rows(made: Import) -> None:
+def _erase_rows(made: Import) -> Iterator[None]:
     """Some at a time."""
-    highest = select(func.max(ImportRow.number)).where(*_of(made))
-    last = db.session.scalar(highest) or 0
-    for start in range(0, last + 1, BATCH * 5):
-        some = ImportRow.number.between(start, start + BATCH * 5 - 1)
+    last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
+    for start in range(0, last + 1, 5 * BATCH):
+        some = ImportRow.number.between(start, start + 5 * BATCH - 1)
         change(delete(ImportRow).where(*_of(made), some))
-        db.session.commit()
+        yield
