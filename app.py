@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import String, column, inspect, select, table
 from sqlalchemy.exc import OperationalError
 
-from inviter import cli, config, logs, web, worker
+from inviter import cli, config, importer, logs, web, worker
 from inviter.config import CannotStart, Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -48,7 +48,7 @@ def create_app(settings: Config | None = None, *, check: bool | None = None) -> 
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     web.init(app)
-    cli.init(app, accounts=auth, worker_of=worker_of, check=check_database)
+    cli.init(app, accounts=auth, crew_of=crew_of, check=check_database)
     if check if check is not None else not cli.is_command():
         check_database(app)
     return app
@@ -86,6 +86,13 @@ def worker_of(app: Flask) -> worker.Worker:
     )
 
 
+def crew_of(app: Flask) -> worker.Crew:
+    """All that goes on beside the web: sending, and inviting from files."""
+    settings, keys = app.extensions["settings"], app.extensions["keys"]
+    importing = importer.Importer(context=app.app_context, settings=settings, keys=keys)
+    return worker.Crew(worker_of(app), importing)
+
+
 def main() -> None:
     """Web and delivery in one process, on a database that is made, upgraded and filled."""
     settings = config.read(os.environ, demo=True)
@@ -103,14 +110,14 @@ def main() -> None:
     except OSError as error:
         raise CannotStart(f"Port {settings.port} cannot be listened on: {error}") from None
     cli.greet(settings, password)
-    delivery = worker_of(app)
-    thread = threading.Thread(target=delivery.run, name="delivery", daemon=True)
+    crew = crew_of(app)
+    thread = threading.Thread(target=crew.run, name="crew", daemon=True)
     thread.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run()
     finally:  # what is in flight is finished
-        delivery.stop()
+        crew.stop()
         thread.join(timeout=LONGEST_CALL)
 
 

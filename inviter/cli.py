@@ -17,7 +17,7 @@ from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, User
-from inviter.worker import Worker
+from inviter.worker import Crew
 
 NAME_LIMIT = 100
 CLINICS_PER_LINE = 20
@@ -35,19 +35,19 @@ def init(
     app: Flask,
     *,
     accounts: Accounts,
-    worker_of: Callable[[Flask], Worker],
+    crew_of: Callable[[Flask], Crew],
     check: Callable[[Flask], None],
 ) -> None:
     settings: Config = app.extensions["settings"]
 
     @app.cli.command("worker")
     def worker_command() -> None:
-        """Send what is queued, until SIGTERM; then finish what is in flight."""
+        """Send what is queued and invite from files, until SIGTERM; then finish what is begun."""
         check(app)
-        delivery = worker_of(app)
-        signal.signal(signal.SIGTERM, lambda *_: delivery.stop())
-        signal.signal(signal.SIGINT, lambda *_: delivery.stop())
-        delivery.run()
+        crew = crew_of(app)
+        signal.signal(signal.SIGTERM, lambda *_: crew.stop())
+        signal.signal(signal.SIGINT, lambda *_: crew.stop())
+        crew.run()
 
     @app.cli.command("demo")
     @click.option("--password", help="For everyone in the demo; random if not given.")

@@ -87,7 +87,7 @@ def open_up(made: Import, *, by: User, now: datetime) -> None:
 
 
 def drop(made: Import) -> Iterator[None]:
-    """A file that was refused in the middle: nothing of it is kept. The caller commits each part."""
+    """Keep nothing of a file that was refused in the middle. The caller commits each part."""
     yield from _erase_rows(made)
     db.session.execute(delete(Import).where(*_is(made)))
     yield

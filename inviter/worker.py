@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from inviter import logs, outbox
 from inviter.config import Config
-from inviter.db import db, read_only, server_now
+from inviter.db import db, end_transaction, read_only, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel
 from inviter.outbox import Claimed, Result
@@ -44,6 +45,49 @@ def senders_for(
     return senders
 
 
+def keep_at(work: Callable[[], float], stopping: threading.Event) -> None:
+    """Pass after pass until stopped; each says how many seconds to wait before the next, and
+    survives a database out of reach."""
+    while not stopping.is_set():
+        stopping.wait(_survived(work))
+
+
+def _survived(work: Callable[[], float]) -> float:
+    try:
+        return work()
+    except OperationalError as error:
+        log.error("database out of reach", reason=type(error.orig).__name__)
+    except Exception as error:
+        log.error("worker pass failed", reason=type(error).__name__, where=logs.where(error))
+    return AFTER_TROUBLE
+
+
+class Runs(Protocol):
+    """Works until it is stopped."""
+
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Crew:
+    """Several that work side by side, a thread each."""
+
+    def __init__(self, *workers: Runs) -> None:
+        self._workers = workers
+
+    def run(self) -> None:
+        """Until `stop`, and all have finished what they had begun."""
+        threads = [threading.Thread(target=each.run) for each in self._workers]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    def stop(self) -> None:
+        for each in self._workers:
+            each.stop()
+
+
 class Worker:
     """One thread on the database, several on the providers."""
 
@@ -63,8 +107,7 @@ class Worker:
 
     def run(self) -> None:
         """Until `stop`; what is in flight then is finished."""
-        while not self._stopping.is_set():
-            self._stopping.wait(self._work())
+        keep_at(lambda: 0 if self.work_once() else POLL, self._stopping)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -87,17 +130,6 @@ class Worker:
                     took = timedelta(seconds=time.monotonic() - began)
                     self._settle(calls[call], call.result(), now=now + took)
         return len(claimed)
-
-    def _work(self) -> float:
-        """A pass that survives a database out of reach; how long to wait before the next."""
-        try:
-            return 0 if self.work_once() else POLL
-        except OperationalError as error:
-            log.error("database out of reach", reason=type(error.orig).__name__)
-            return AFTER_TROUBLE
-        except Exception as error:
-            log.error("worker pass failed", reason=type(error).__name__, where=logs.where(error))
-            return AFTER_TROUBLE
 
     def _settle(self, claimed: Claimed, result: Result, *, now: datetime) -> None:
         """Write down an answer, or keep at it: a database that is busy or restarts costs time.
@@ -147,5 +179,5 @@ def _is_waiting(now: datetime) -> bool:
     try:
         return outbox.is_waiting(now)
     finally:
-        db.session.rollback()
+        end_transaction(failed=False)
         read_only.reset(token)

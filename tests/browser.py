@@ -55,7 +55,7 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         self.app: Flask = composition.create_app(replace(settings, base_url=self.url))
         self.server.application = self.app
-        self.worker = composition.worker_of(self.app)
+        self.worker = composition.crew_of(self.app)
         self._threads = [
             threading.Thread(target=self._serve),
             threading.Thread(target=self.worker.run),

@@ -42,15 +42,30 @@ USE_CASES = (
         "listing",
         "outbox",
     ),
+    *("imports", "inviting_many", "mending"),
     *("patients", "readdressing", "refusals", "selection", "team"),
 )
-EDGES = (*("cli", "config", "demo", "large_demo", "logs", "messages", "senders", "web", "worker"),)
+EDGES = (
+    *(
+        "cli",
+        "config",
+        "demo",
+        "importer",
+        "large_demo",
+        "logs",
+        "messages",
+        "senders",
+        "web",
+        "worker",
+    ),
+)
 LAYERS = {
     name: level for level, names in enumerate((PURE, STORAGE, USE_CASES, EDGES)) for name in names
 }
 
 BETWEEN_EDGES = {
     "cli": {"config", "demo", "large_demo", "worker"},
+    "importer": {"config", "worker"},
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
     "web": {"config", "logs"},

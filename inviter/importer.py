@@ -1,0 +1,79 @@
+"""Invites the patients of confirmed files, with pauses in which others write.
+
+Killed at any point it loses nothing and repeats nothing: a batch is one transaction
+(`inviting_many`).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from inviter import imports, inviting_many, worker
+from inviter.config import Config
+from inviter.db import db, end_transaction, read_only, server_now
+from inviter.keys import Keys
+
+PAUSE = 0.02  # seconds
+ERASE_EVERY = 3600  # seconds
+
+
+class Importer:
+    """One thread on the database."""
+
+    def __init__(
+        self,
+        *,
+        context: Callable[[], AbstractContextManager[object]],
+        settings: Config,
+        keys: Keys,
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._keys = keys
+        self._stopping = threading.Event()
+        self._erased = float("-inf")
+
+    def run(self) -> None:
+        """Until `stop`; a batch that has begun is finished."""
+        worker.keep_at(self._work, self._stopping)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def work_once(self, *, now: datetime | None = None) -> bool:
+        """One batch of one file; whether there was any. `now` is the database's unless given."""
+        with self._context():
+            if not _is_waiting():
+                return False
+            inviting_many.invite_batch(
+                keys=self._keys,
+                regions=self._settings.sms_regions,
+                sms=self._settings.sms != "off",
+                now=now or server_now(),
+            )
+            db.session.commit()
+            return True
+
+    def erase_old(self, *, now: datetime | None = None) -> None:
+        """What may no longer be finished."""
+        with self._context():
+            for _ in imports.erase_old(now=now or server_now()):
+                db.session.commit()
+
+    def _work(self) -> float:
+        if time.monotonic() - self._erased > ERASE_EVERY:
+            self.erase_old()
+            self._erased = time.monotonic()
+        return PAUSE if self.work_once() else worker.POLL
+
+
+def _is_waiting() -> bool:
+    """A look that does not keep SQLite's writers waiting."""
+    token = read_only.set(True)
+    try:
+        return inviting_many.is_waiting()
+    finally:
+        end_transaction(failed=False)
+        read_only.reset(token)
