@@ -144,6 +144,13 @@ def rows(made: Import, fates: Sequence[Fate], *, number: int) -> list[ImportRow]
     return found[::-1] if last else found
 
 
+def rows_after(made: Import, number: int, fates: Sequence[Fate]) -> list[ImportRow]:
+    """The next ones, for who goes through all of them."""
+    query = select(ImportRow).where(*_of(made), ImportRow.fate.in_(fates))
+    after = query.where(ImportRow.number > number).order_by(ImportRow.number)
+    return list(db.session.scalars(after.limit(BATCH)))
+
+
 def row(made: Import, number: int) -> ImportRow | None:
     query = select(ImportRow).where(*_of(made), ImportRow.number == number)
     return db.session.scalar(query.execution_options(populate_existing=True))

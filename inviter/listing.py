@@ -72,6 +72,7 @@ class Page(Generic[Row]):
     number: int
     total: int
     limit: int = COUNT_LIMIT
+    per_page: int = PER_PAGE
 
     @property
     def is_capped(self) -> bool:
@@ -79,7 +80,7 @@ class Page(Generic[Row]):
 
     @property
     def last(self) -> int:
-        return max(1, min(MOST_PAGES, -(-self.total // PER_PAGE)))
+        return max(1, min(MOST_PAGES, -(-self.total // self.per_page)))
 
 
 def page(place: Place, wanted: Filter, number: int) -> Page[InvitedRow]:

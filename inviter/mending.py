@@ -22,17 +22,15 @@ class Finished(Exception):
 
 
 class Cells(NamedTuple):
-    """What staff typed into one row."""
+    """What staff typed into one row; None leaves a cell or a tick as it is."""
 
     number: int
-    first_name: str
-    last_name: str
-    email: str
-    phone: str
-    one_name: bool = False
-    is_different: bool = False
-    extra: bool = False
-    """Never: whoever mends a row has seen its cells."""
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    one_name: bool | None = None
+    is_different: bool | None = None
 
 
 def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: datetime) -> None:
@@ -48,9 +46,10 @@ def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: da
         if before is None or before.fate == Fate.INVITED:
             continue
         touched.add(before.name_key)
-        for name in ("first_name", "last_name", "email", "phone", "one_name", "is_different"):
-            setattr(before, name, getattr(cells, name))
-        before.extra = False
+        for name, value in cells._asdict().items():
+            if value is not None:
+                setattr(before, name, value)
+        before.extra = False  # whoever mends a row has seen its cells
         checked = _check(before, reader)
         _keep(before, checked)
         touched.add(before.name_key)
@@ -77,9 +76,7 @@ def put_back(made: Import, number: int, *, regions: Sequence[str], now: datetime
     """Undo of `leave_out`: checked anew as it was typed. Raises Finished."""
     found = imports.row(made, number)
     if found is not None and found.fate == Fate.SKIPPED:
-        cells = (found.first_name, found.last_name, found.email, found.phone)
-        ticks = (found.one_name, found.is_different)
-        mend(made, [Cells(number, *cells, *ticks)], regions=regions, now=now)
+        mend(made, [Cells(number)], regions=regions, now=now)
 
 
 def _hold(made: Import, now: datetime) -> None:
