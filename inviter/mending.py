@@ -59,6 +59,19 @@ def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: da
     db.session.flush()
 
 
+def changed(made: Import, rows: Sequence[Cells]) -> list[Cells]:
+    """Those which say something else than what stands."""
+    found = db.session.scalars(
+        select(ImportRow).where(
+            ImportRow.clinic_id == made.clinic_id,
+            ImportRow.import_id == made.id,
+            ImportRow.number.in_([each.number for each in rows]),
+        )
+    )
+    stand = {each.number: each for each in found}
+    return [each for each in rows if each.number in stand and _differ(each, stand[each.number])]
+
+
 def leave_out(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> None:
     """Not invited; who was a duplicate of it may be now. Raises Finished."""
     _hold(made, now)
@@ -85,6 +98,11 @@ def _hold(made: Import, now: datetime) -> None:
     db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()
     if not imports.can_be_finished(made, now):
         raise Finished
+
+
+def _differ(cells: Cells, row: ImportRow) -> bool:
+    typed = {name: value for name, value in cells._asdict().items() if value is not None}
+    return any(getattr(row, name) != value for name, value in typed.items())
 
 
 def _check(row: ImportRow, reader: Reader) -> Checked:

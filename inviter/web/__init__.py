@@ -23,6 +23,7 @@ from inviter.web import (
     guards,
     health,
     home,
+    imports,
     invitations,
     invite,
     joining,
@@ -30,7 +31,9 @@ from inviter.web import (
     mailbox,
     navigation,
     patients,
+    rows_to_fix,
     selected,
+    upload,
 )
 
 csrf = CSRFProtect()
@@ -84,13 +87,16 @@ def init(app: Flask) -> None:
         columns,
         export,
         home,
+        imports,
         invitations,
         invite,
         listing,
         joining,
         health,
         patients,
+        rows_to_fix,
         selected,
+        upload,
     ):
         app.register_blueprint(module.bp)
     if settings.demo:
@@ -113,6 +119,8 @@ def _begin() -> None:
     g.reference = secrets.token_hex(4)
     reads = request.method in ("GET", "HEAD", "OPTIONS") or request.endpoint in REDRAWS
     read_only.set(reads)
+    if request.endpoint == upload.UPLOAD:
+        request.max_content_length = upload.most_bytes()
     if "\0" in request.path:  # PostgreSQL takes none, and no page has one
         abort(404)
 

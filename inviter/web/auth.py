@@ -30,7 +30,7 @@ from inviter.web.looks import LOOK
 LONGEST_SIGN_IN = timedelta(hours=12)
 MOST_IDLE = timedelta(minutes=480)
 RESET_WITHIN = timedelta(days=1)
-POLLS = ("invitations.page", "invite.sent")
+POLLS = ("imports.page", "invitations.page", "invite.sent")
 """Pages that look again by themselves: that keeps nobody signed in."""
 
 PASSWORD_LENGTH = 12

@@ -13,6 +13,7 @@ from inviter.duplicates import Checked, Fate
 from inviter.keys import Keys
 from inviter.listing import Sent
 from inviter.models import Clinic, Confirmation, Invitation, Patient
+from inviter.roster import Recipient
 from inviter.status import Moment, Status
 from inviter.team import Provider
 from inviter.web import formats, looks
@@ -91,7 +92,7 @@ def check_page(
         if one.repeats is not None:
             note = _("The same as patient %(number)s", number=rows[one.repeats].number)
         elif one.fate != Fate.INVITED:
-            note = _known(one.patient or one.invitation, clinic, at)
+            note = known(one.patient or one.invitation, clinic, at)
         typed = person.phone.typed if person.phone else None
         tick = row.is_different if one.by_name_only else None
         groups[one.fate].append(Person(person.name, person.email, typed, note, tick))
@@ -117,11 +118,9 @@ def sent_page(confirmation: Confirmation, clinic: Clinic, at: Moment, *, keys: K
         if fate == Fate.INVITED:
             rows.append(_sent_row(invited[each], messages.get(each, ()), at, keys))
             continue
-        known = joined.get(each) or invited[each]
+        who = joined.get(each) or invited[each]
         twice = fate == Fate.REPEATED
-        others.append(
-            NotInvited(known.name, _("Entered twice") if twice else _known(known, clinic, at))
-        )
+        others.append(NotInvited(who.name, _("Entered twice") if twice else known(who, clinic, at)))
     next_look = looks.number() + 1
     return SentPage(
         invited=rows,
@@ -131,10 +130,11 @@ def sent_page(confirmation: Confirmation, clinic: Clinic, at: Moment, *, keys: K
     )
 
 
-def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
+def notes_to_invite(one: Recipient, hint: str, *, sms: bool) -> list[str]:
+    """How someone is reached, where that needs a word."""
     notes = [hint] if hint else []
-    phone = one.recipient.phone
-    reached = inviting.reached(one.recipient, sms=sms)
+    phone = one.phone
+    reached = inviting.reached(one, sms=sms)
     if phone and not (sms and phone.can_text):
         notes.append(_("No text can be sent to this number."))
     if not reached:
@@ -143,24 +143,29 @@ def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
             if phone
             else _("No email or mobile number: share the Invite Code")
         )
+    return notes
+
+
+def known(who: Invitation | Patient | None, clinic: Clinic, at: Moment) -> str:
+    """Since when the clinic knows this patient, and how it stands."""
+    if isinstance(who, Invitation):
+        now_is = status.of(who, now=at.now, doubt_after=at.doubt_after)
+        return _(
+            "Already invited %(day)s by %(name)s, %(status)s, expires %(expires)s",
+            day=formats.day(who.invited_at, clinic),
+            name=who.invited_by.name,
+            status=formats.status(now_is),
+            expires=formats.day(who.expires_at, clinic),
+        )
+    return _("Joined %(day)s", day=formats.day(who.joined_at, clinic)) if who else ""
+
+
+def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
+    notes = notes_to_invite(one.recipient, hint, sms=sms)
     if one.same_contact:
         names = ", ".join(one.same_contact)
         notes.append(_("Same email or mobile number as %(names)s.", names=names))
     return " ".join(notes)
-
-
-def _known(known: Invitation | Patient | None, clinic: Clinic, at: Moment) -> str:
-    """Since when the clinic knows this patient, and how it stands."""
-    if isinstance(known, Invitation):
-        now_is = status.of(known, now=at.now, doubt_after=at.doubt_after)
-        return _(
-            "Already invited %(day)s by %(name)s, %(status)s, expires %(expires)s",
-            day=formats.day(known.invited_at, clinic),
-            name=known.invited_by.name,
-            status=formats.status(now_is),
-            expires=formats.day(known.expires_at, clinic),
-        )
-    return _("Joined %(day)s", day=formats.day(known.joined_at, clinic)) if known else ""
 
 
 def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Keys) -> SentRow:

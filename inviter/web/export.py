@@ -51,20 +51,20 @@ def inert(text: str) -> str:
     return f"'{text}" if text.lstrip(" \n").startswith(FORMULA) else text
 
 
+def line(cells: Sequence[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerow([inert(each) for each in cells])
+    return written.getvalue()
+
+
 def _lines(here: Place, ids: Sequence[int], shown: Sequence[Column]) -> Iterator[str]:
     """Batch by batch, so that memory is bounded; while it lasts nobody waits for it to write."""
     read_only.set(True)
-    yield BOM + _line([columns.label(each) for each in shown])
+    yield BOM + line([columns.label(each) for each in shown])
     for start in range(0, len(ids), BATCH):
         rows = listing.rows(here, ids[start : start + BATCH])
         db.session.rollback()  # a slow reader keeps no transaction open
-        yield "".join(_line([_cell(row, each) for each in shown]) for row in rows)
-
-
-def _line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([inert(each) for each in cells])
-    return line.getvalue()
+        yield "".join(line([_cell(row, each) for each in shown]) for row in rows)
 
 
 def _cell(row: InvitedRow, column: Column) -> str:

@@ -147,15 +147,12 @@ class InviteForm(FlaskForm):
         return bool(KEY.fullmatch(self.key.data or ""))
 
     def _choose_provider(self) -> None:
-        """An unknown one and another clinic's are the same; a provider is their own choice."""
+        """A provider is their own choice."""
         if self.provider is None:
             self.chosen = self.providers[0]
             return
-        found = [each for each in self.providers if str(each.id) == self.provider.data]
-        if found:
-            self.chosen = found[0]
-        else:
-            self.provider.errors = [_("Choose a provider")]
+        if chosen := choose(self.provider, self.providers):
+            self.chosen = chosen
 
     def summary(self) -> list[Error]:
         """Every error, for the top of the page."""
@@ -194,12 +191,25 @@ def invite_form(
     if not may_choose:
         del form.provider
         return form
+    form.provider.choices = provider_choices(providers)
+    return form
+
+
+def provider_choices(providers: Sequence[Provider]) -> list[SelectChoice]:
+    """The only one is chosen already."""
     choices = [SelectChoice(str(each.id), each.name) for each in providers]
     if len(choices) != 1:
         ask = _("Choose a provider") if choices else _("This clinic has no providers yet")
         choices.insert(0, SelectChoice("", ask))
-    form.provider.choices = choices
-    return form
+    return choices
+
+
+def choose(field: SelectField, providers: Sequence[Provider]) -> Provider | None:
+    """Whom was chosen, or None and a text at the field; another clinic's is as one unknown."""
+    found = [each for each in providers if str(each.id) == field.data]
+    if not found:
+        field.errors = [_("Choose a provider")]
+    return found[0] if found else None
 
 
 def new_key() -> str:

@@ -6,10 +6,10 @@ exist get the same 404.
 
 from flask import Response, abort, current_app, g, request
 
-from inviter import invitations, team
+from inviter import imports, invitations, team
 from inviter.config import Config
 from inviter.keys import Keys
-from inviter.models import Clinic, Invitation
+from inviter.models import Clinic, Import, Invitation
 from inviter.team import Provider
 from inviter.web import auth
 
@@ -75,6 +75,11 @@ def providers() -> tuple[Provider, ...]:
 def invitation_or_404(invitation_id: int) -> Invitation:
     """One of this clinic's, as it stands now; removed ones too."""
     return invitations.of(g.clinic, invitation_id) or abort(404)
+
+
+def import_or_404(import_id: int) -> Import:
+    """One of this clinic's uploaded files, as it stands now."""
+    return imports.of(g.clinic, import_id) or abort(404)
 
 
 def admins_only() -> None:

@@ -13,7 +13,7 @@ bp = Blueprint("home", __name__)
 LAST_CLINIC = "clinic"
 LAST_CLINIC_SECONDS = 365 * 24 * 60 * 60
 
-PAGES = {"invite": "invite.page", "patients": "listing.patients"}
+PAGES = {"invite": "invite.page", "patients": "listing.patients", "imports": "imports.index"}
 
 
 @bp.get("/")

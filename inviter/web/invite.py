@@ -20,6 +20,7 @@ from inviter.web.addresses import Address
 from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
 from inviter.web.invited import InvitedList
+from inviter.web.upload_form import UploadForm, upload_form
 
 bp = Blueprint("invite", __name__, url_prefix="/c/<slug>")
 
@@ -33,13 +34,18 @@ def page(slug: str) -> Response:
 
 
 def show(
-    address: Address, status: int = 200, row_id: int | None = None, block: str = "content"
+    address: Address,
+    status: int = 200,
+    row_id: int | None = None,
+    block: str = "content",
+    upload: UploadForm | None = None,
 ) -> Response:
     """Invite Patients with an empty form, and the list at this address.
 
-    Where only the list is redrawn, the form is not made.
+    Where only the list is redrawn, no form is made. `upload` is a file that was refused.
     """
-    return _respond(cache(_form), InvitedList(address, row_id), block, status)
+    errors = upload.summary() if upload else ()
+    return _respond(cache(_form), InvitedList(address, row_id), block, status, errors, upload)
 
 
 @bp.post("/invite/rows")
@@ -127,8 +133,9 @@ def _respond(
     block: str,
     status: int,
     errors: Sequence[Error] = (),
+    upload: UploadForm | None = None,
 ) -> Response:
-    """Form and list are made where something of them is drawn."""
+    """Forms and list are made where something of them is drawn."""
     return respond(
         "invite/invite.html",
         block,
@@ -137,6 +144,7 @@ def _respond(
         row=invited.row_name,
         url=invited.remembered if request.method == "GET" else None,
         form_of=form,
+        upload_of=lambda: upload or upload_form(),
         errors=errors,
         listing=invited,
     )

@@ -20,6 +20,11 @@ def number() -> int:
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
 
 
+def pace() -> int:
+    """Seconds until the next look at what is sure to end: it is looked for until then."""
+    return WAITS[min(number(), 2)]
+
+
 def wait(sent: Iterable[Sent]) -> int:
     """Seconds until the next look; 0 where nothing is under way, or it was looked for long."""
     under_way = (DeliveryState.QUEUED, DeliveryState.SENDING)

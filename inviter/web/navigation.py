@@ -47,7 +47,11 @@ class Banner:
 
 def init(app: Flask) -> None:
     app.context_processor(_around)
-    for name, template in (("ui", "ui.html"), ("lists", "listing/list.html")):
+    for name, template in (
+        ("ui", "ui.html"),
+        ("lists", "listing/list.html"),
+        ("files", "imports/rows.html"),
+    ):
         app.jinja_env.globals[name] = app.jinja_env.get_template(template).module
 
 
@@ -91,12 +95,14 @@ def _role(member: Membership) -> str:
 
 def _places(clinic: Clinic) -> list[Place]:
     here = (request.endpoint or "").partition(".")[0]
-    invite, patients = (
-        url_for(page, slug=clinic.slug) for page in ("invite.page", "listing.patients")
+    invite, patients, files = (
+        url_for(page, slug=clinic.slug)
+        for page in ("invite.page", "listing.patients", "imports.index")
     )
     places = [
-        Place(_("Invite Patients"), invite, here == "invite"),
+        Place(_("Invite Patients"), invite, here in ("invite", "upload")),
         Place(_("Patients"), patients, here in ("listing", "patients")),
+        Place(_("Imports"), files, here == "imports"),
     ]
     if "mailbox" in current_app.blueprints:
         mailbox = url_for("mailbox.mailbox")

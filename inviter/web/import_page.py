@@ -1,0 +1,392 @@
+"""An uploaded file as its page shows it: how many rows stand how, some of them, what can be done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from flask import g, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from werkzeug.datastructures import MultiDict
+
+from inviter import contacts, imports, roster
+from inviter.bulk import Reader
+from inviter.contacts import N_
+from inviter.imports import TO_INVITE
+from inviter.listing import LAST, MOST_PAGES, Page
+from inviter.models import Import, ImportRow, ImportState, Invitation
+from inviter.roster import Fate
+from inviter.status import Moment
+from inviter.web import addresses, checked, formats, guards, looks, mending_forms
+from inviter.web.mending_forms import RowToFix
+from inviter.web.pages import Pages, in_title, pages_of
+
+PER_PAGE = imports.PER_PAGE
+
+
+class Show(StrEnum):
+    """Which rows, as an address says it."""
+
+    FIX = "fix"
+    READY = "ready"
+    CHANGED = "changed"
+    DUPLICATE = "duplicate"
+    INVITED_BEFORE = "invited-before"
+    PATIENT = "patient"
+    SKIPPED = "skipped"
+    INVITED = "invited"
+
+
+FATES = {
+    Show.FIX: (Fate.NEEDS_FIXING,),
+    Show.READY: TO_INVITE,
+    Show.CHANGED: (Fate.CHANGED,),
+    Show.DUPLICATE: (Fate.DUPLICATE_IN_FILE,),
+    Show.INVITED_BEFORE: (Fate.ALREADY_INVITED,),
+    Show.PATIENT: (Fate.ALREADY_PATIENT,),
+    Show.SKIPPED: (Fate.SKIPPED,),
+    Show.INVITED: (Fate.INVITED,),
+}
+WORDS = {
+    Fate.NEEDS_FIXING: N_("Needs fixing"),
+    Fate.READY: N_("Ready"),
+    Fate.CHANGED: N_("Changed"),
+    Fate.DUPLICATE_IN_FILE: N_("Duplicate in file"),
+    Fate.ALREADY_INVITED: N_("Already invited"),
+    Fate.ALREADY_PATIENT: N_("Already a patient"),
+    Fate.SKIPPED: N_("Skipped"),
+    Fate.INVITED: N_("Invited"),
+}
+NOT_INVITED = (
+    *(Fate.NEEDS_FIXING, Fate.DUPLICATE_IN_FILE, Fate.ALREADY_INVITED),
+    *(Fate.ALREADY_PATIENT, Fate.SKIPPED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """How many rows stand so, and the list of them."""
+
+    name: str
+    label: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowShown:
+    """`tick`: the field "This is a different person" where only the name is the same."""
+
+    number: int
+    name: str
+    email: str
+    phone: str
+    notes: Sequence[str]
+    known_url: str
+    tick: Any
+    can_leave_out: bool
+    can_put_back: bool
+
+
+class ImportPage:
+    """What the templates show. The database is asked once something of it is shown."""
+
+    def __init__(self, made: Import, typed: MultiDict[str, str] | None = None) -> None:
+        """`typed`: what could not be saved, and is shown again."""
+        self._made = made
+        self._typed = typed
+        self._asked = request.values.get("show", "")
+        self._number = addresses.number(request.values.get("page", ""))
+
+    @property
+    def id(self) -> int:
+        return self._made.id
+
+    @property
+    def file_name(self) -> str:
+        return self._made.file_name
+
+    @property
+    def provider(self) -> str:
+        return self._made.provider.name
+
+    @property
+    def about(self) -> str:
+        return _(
+            "Uploaded %(moment)s by %(name)s. Provider: %(provider)s.",
+            moment=formats.moment(self._made.uploaded_at, g.clinic),
+            name=self._made.uploaded_by.name,
+            provider=self.provider,
+        )
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is good to know of the whole file."""
+        found = []
+        if self._made.ignored:
+            names = ", ".join(self._made.ignored)
+            found.append(_("Columns that were not read: %(names)s.", names=names))
+        if self.can_mend and not self.is_done:
+            until = formats.day(imports.until(self._made), g.clinic)
+            found.append(_("Rows that are not invited stay here until %(day)s.", day=until))
+        return found
+
+    @cached_property
+    def earlier(self) -> Import | None:
+        """The last upload of the same content."""
+        return imports.earlier(self._made)
+
+    @property
+    def earlier_words(self) -> str:
+        return _(
+            "This file was uploaded before, %(moment)s by %(name)s.",
+            moment=formats.moment(self.earlier.uploaded_at, g.clinic),  # type: ignore[union-attr]
+            name=self.earlier.uploaded_by.name,  # type: ignore[union-attr]
+        )
+
+    @cached_property
+    def counts(self) -> dict[Fate, int]:
+        return imports.counts([self._made])[self._made.id]
+
+    @property
+    def is_inviting(self) -> bool:
+        return self._made.state == ImportState.INVITING
+
+    @property
+    def is_erased(self) -> bool:
+        return self._made.erased_at is not None
+
+    @property
+    def can_mend(self) -> bool:
+        return imports.can_be_finished(self._made, g.now)
+
+    @property
+    def is_done(self) -> bool:
+        """Confirmed, and nothing is under way."""
+        return self._made.confirmed_at is not None and not self.is_inviting
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether rows are listed: while they are invited, only where something was typed."""
+        return not self.is_erased and (not self.is_inviting or self._typed is not None)
+
+    @property
+    def to_invite(self) -> int:
+        return self._count(Show.READY)
+
+    @property
+    def to_fix(self) -> int:
+        return self._count(Show.FIX)
+
+    @property
+    def invited(self) -> int:
+        return self._count(Show.INVITED)
+
+    @property
+    def going_to_invite(self) -> int:
+        return self.invited + self.to_invite
+
+    @property
+    def progress(self) -> str:
+        many = {"done": f"{self.invited:,}", "all": f"{self.going_to_invite:,}"}
+        return _("%(done)s of %(all)s invited", **many)
+
+    @property
+    def success(self) -> str:
+        return ngettext(
+            "CSV import successful – %(num)d patient invited",
+            "CSV import successful – %(num)d patients invited",
+            self.invited,
+        )
+
+    @property
+    def not_invited(self) -> Sequence[Chip]:
+        """Why others were not, and how many."""
+        return [
+            each for each in self.chips if any(f in NOT_INVITED for f in FATES[Show(each.name)])
+        ]
+
+    @property
+    def polling(self) -> int:
+        """Seconds until the next look; 0 stops."""
+        return looks.pace() if self.is_inviting else 0
+
+    @property
+    def poll_url(self) -> str:
+        return self.url(look=looks.number() + 1)
+
+    @cached_property
+    def chips(self) -> Sequence[Chip]:
+        return [
+            Chip(
+                name=show.value,
+                label=f"{formats.word(WORDS[FATES[show][0]])} ({self._count(show):,})",
+                url=self.url(show=show.value),
+                is_current=show == self.show and self.has_rows,
+            )
+            for show in Show
+            if self._count(show)
+        ]
+
+    @cached_property
+    def show(self) -> Show:
+        """What is asked for, where there is any; rows to fix come first."""
+        if self._asked in list(Show) and self._count(Show(self._asked)):
+            return Show(self._asked)
+        usual = (Show.FIX, Show.READY, Show.INVITED, *Show)
+        return next((show for show in usual if self._count(show)), Show.READY)
+
+    @property
+    def heading(self) -> str:
+        return formats.word(WORDS[FATES[self.show][0]])
+
+    @property
+    def is_fixing(self) -> bool:
+        return self.show == Show.FIX
+
+    @cached_property
+    def page(self) -> Page[ImportRow]:
+        total, limit = self._count(self.show), MOST_PAGES * PER_PAGE
+        last = max(1, -(-total // PER_PAGE))
+        number = self._number if self._number <= last else 1
+        if number == LAST and total <= limit:
+            number = last
+        rows = imports.rows(self._made, FATES[self.show], number=number)
+        return Page(rows, number, total, limit, PER_PAGE)
+
+    @property
+    def pages(self) -> Pages:
+        return pages_of(self.page, lambda number: self.url(show=self.show.value, page=number))
+
+    @property
+    def in_title(self) -> str:
+        return in_title(self.page) if self.has_rows else ""
+
+    @cached_property
+    def rows_to_fix(self) -> Sequence[RowToFix]:
+        return [RowToFix(each, self._typed) for each in self.page.rows]
+
+    @property
+    def focus(self) -> str:
+        """The first cell to be typed behind the row that was just saved."""
+        saved = addresses.identity(request.args.get("saved", ""))
+        if saved is None:
+            return ""
+        after = [each for each in self.rows_to_fix if each.number >= saved]
+        return next((each.first_wrong for each in [*after, *self.rows_to_fix]), "")
+
+    @cached_property
+    def left_out(self) -> int | None:
+        """The row that was just left out, and can be put back."""
+        number = addresses.identity(request.args.get("left", ""))
+        found = imports.row(self._made, number) if number else None
+        return found.number if found and found.fate == Fate.SKIPPED else None
+
+    @property
+    def rows(self) -> Sequence[RowShown]:
+        return [self._shown(each) for each in self.page.rows]
+
+    @property
+    def has_ticks(self) -> bool:
+        return self.can_mend and any(each.tick for each in self.rows)
+
+    @property
+    def hidden(self) -> Sequence[tuple[str, str]]:
+        """For forms that lead back here."""
+        number = addresses.LAST_WORD if self.page.number == LAST else str(self.page.number)
+        return [("show", self.show.value), ("page", number)]
+
+    def url(self, **more: Any) -> str:
+        return url_for("imports.page", slug=g.clinic.slug, import_id=self.id, **more)
+
+    def to(self, action: str) -> str:
+        return url_for(f"imports.{action}", slug=g.clinic.slug, import_id=self.id)
+
+    def _count(self, show: Show) -> int:
+        return sum(self.counts.get(fate, 0) for fate in FATES[show])
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(guards.settings().sms_regions)
+
+    @cached_property
+    def _known(self) -> dict[int, Invitation]:
+        return imports.known_invitations(self.page.rows)
+
+    def _shown(self, row: ImportRow) -> RowShown:
+        known = self._known.get(row.invitation_id or 0)
+        may = self.can_mend
+        return RowShown(
+            number=row.number,
+            name=f"{row.first_name.strip()} {row.last_name.strip()}".strip(),
+            email=row.email.strip(),
+            phone=row.phone.strip(),
+            notes=self._notes_of(row, known),
+            known_url=_url_of(known) if known else "",
+            tick=mending_forms.form_of(row).is_different if row.by_name_only and may else None,
+            can_leave_out=may and row.fate in TO_INVITE,
+            can_put_back=may and row.fate == Fate.SKIPPED,
+        )
+
+    def _notes_of(self, row: ImportRow, known: Invitation | None) -> list[str]:
+        if row.fate in TO_INVITE:
+            return [*mending_forms.changed(row.changes), *self._reached(row)]
+        if row.fate == Fate.DUPLICATE_IN_FILE:
+            return [_("The same as row %(number)s", number=row.duplicate_of)]
+        if known is None or row.fate == Fate.SKIPPED:
+            return []
+        if row.fate == Fate.ALREADY_PATIENT:
+            return [
+                _(
+                    "Joined %(day)s",
+                    day=formats.day(known.accepted_at or known.invited_at, g.clinic),
+                )
+            ]
+        if row.fate == Fate.ALREADY_INVITED:
+            return [checked.known(known, g.clinic, Moment(g.now, guards.settings().doubt_after))]
+        return []
+
+    def _reached(self, row: ImportRow) -> list[str]:
+        found = roster.check_row(
+            row, self._reader, one_name=row.one_name, is_different=row.is_different
+        ).recipient
+        if found is None:
+            return []
+        meant = contacts.email_hint(found.email) if found.email else None
+        hint = _("Did you mean %(address)s?", address=meant) if meant else ""
+        return checked.notes_to_invite(found, hint, sms=guards.settings().sms != "off")
+
+
+class ConfirmPage(ImportPage):
+    """The check before inviting: for whom, how many, and who."""
+
+    def __init__(self, made: Import, key: str, message: str = "") -> None:
+        super().__init__(made)
+        self._asked, self._number = Show.READY.value, 1
+        self.key, self.message = key, message
+
+    @property
+    def rest(self) -> int:
+        """How many are not named here."""
+        return max(0, self.to_invite - PER_PAGE)
+
+    @property
+    def rest_words(self) -> str:
+        return ngettext("and %(num)d more patient", "and %(num)d more patients", self.rest)
+
+    @property
+    def rest_url(self) -> str:
+        return self.url(show=Show.READY.value, page=2)
+
+    @property
+    def people(self) -> Sequence[checked.Person]:
+        return [
+            checked.Person(each.name, each.email, each.phone, " ".join(each.notes))
+            for each in self.rows
+        ]
+
+
+def _url_of(invitation: Invitation) -> str:
+    return url_for("invitations.page", slug=g.clinic.slug, invitation_id=invitation.id)

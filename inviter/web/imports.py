@@ -1,0 +1,181 @@
+"""Imports: the uploaded files of a clinic, and one of them: check, fix, confirm, watch.
+
+Views say what to do. What refuses is an exception of the use case: its words and the 409 that shows
+how the file stands now are in one place, at the end.
+"""
+
+from flask import Blueprint, Response, flash, g, redirect, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from werkzeug.wrappers import Response as BaseResponse
+
+from inviter import imports, inviting_many, mending
+from inviter.db import db
+from inviter.imports import TO_INVITE
+from inviter.inviting_many import Overtaken
+from inviter.mending import Finished
+from inviter.models import Import
+from inviter.roster import Fate
+from inviter.web import addresses, formats, forms, guards, mending_forms
+from inviter.web.fragments import respond
+from inviter.web.import_page import WORDS, ConfirmPage, ImportPage
+from inviter.web.imports_list import ImportsList
+
+bp = Blueprint("imports", __name__, url_prefix="/c/<slug>/imports")
+
+
+@bp.get("")
+def index(slug: str) -> Response:
+    shown = ImportsList(addresses.number(request.args.get("page", "")))
+    return respond("imports/imports.html", "content", "files", list=shown)
+
+
+@bp.get("/<id:import_id>")
+def page(slug: str, import_id: int) -> Response:
+    return _page(ImportPage(guards.import_or_404(import_id)))
+
+
+@bp.post("/<id:import_id>/save")
+def save(slug: str, import_id: int) -> BaseResponse:
+    """Save row, or Save all and check again."""
+    made = guards.import_or_404(import_id)
+    number = addresses.identity(request.form.get("save", ""))
+    _mend(made, number)
+    flash(_row_stands(made, number) if number else _rows_stand(made), "list")
+    db.session.commit()
+    return _back(made, saved=number or 0)
+
+
+@bp.post("/<id:import_id>/leave-out")
+def leave_out(slug: str, import_id: int) -> BaseResponse:
+    made, number = guards.import_or_404(import_id), _number()
+    _mend(made, number)  # the others too
+    mending.leave_out(made, number, regions=_regions(), now=g.now)
+    flash(_("Row %(number)s is left out.", number=number), "list")
+    db.session.commit()
+    return _back(made, left=number)
+
+
+@bp.post("/<id:import_id>/put-back")
+def put_back(slug: str, import_id: int) -> BaseResponse:
+    """Undo of Leave out."""
+    made, number = guards.import_or_404(import_id), _number()
+    mending.put_back(made, number, regions=_regions(), now=g.now)
+    flash(_row_stands(made, number), "list")
+    db.session.commit()
+    return _back(made)
+
+
+@bp.get("/<id:import_id>/confirm")
+def check(slug: str, import_id: int) -> Response:
+    """The check before inviting: does nothing."""
+    made = guards.import_or_404(import_id)
+    if not imports.can_be_finished(made, g.now):
+        raise Overtaken
+    return _check_page(made)
+
+
+@bp.post("/<id:import_id>/confirm")
+def confirm(slug: str, import_id: int) -> BaseResponse:
+    """Confirm and Invite: those who were shown as ready, and no others."""
+    made, key = guards.import_or_404(import_id), request.form.get("key", "")
+    if not forms.KEY.fullmatch(key):
+        return _check_page(made, _("Check once more before you confirm."), 409)
+    if made.confirm_key != key and request.form.get("patients") != str(_ready(made)):
+        return _check_page(made, _("Someone has changed rows since: check once more."), 409)
+    inviting_many.confirm(made, key=key, by=g.user, now=g.now)
+    db.session.commit()
+    return redirect(ImportPage(made).url(), 303)
+
+
+@bp.post("/<id:import_id>/cancel")
+def cancel(slug: str, import_id: int) -> BaseResponse:
+    """Cancel the rest: a batch that is under way is waited for."""
+    made = guards.import_or_404(import_id)
+    stopped = inviting_many.cancel(made, by=g.user, now=g.now)
+    invited = imports.counts([made])[made.id].get(Fate.INVITED, 0)
+    flash(_cancelled(invited, stopped), "notice")
+    db.session.commit()
+    return redirect(ImportPage(made).url(), 303)
+
+
+@bp.get("/<id:import_id>/save")
+@bp.get("/<id:import_id>/leave-out")
+@bp.get("/<id:import_id>/put-back")
+@bp.get("/<id:import_id>/cancel")
+def again(slug: str, import_id: int) -> BaseResponse:
+    """Where a browser comes back to after signing in."""
+    return redirect(ImportPage(guards.import_or_404(import_id)).url(), 303)
+
+
+@bp.errorhandler(Finished)
+@bp.errorhandler(Overtaken)
+def refused(_refusal: Exception) -> Response:
+    """Nothing was changed: why, and how the file stands now. What was typed is shown again."""
+    made = guards.import_or_404((request.view_args or {})["import_id"])
+    shown = ImportPage(made, request.form if "row" in request.form else None)
+    if shown.is_erased or not (shown.is_inviting or shown.can_mend):
+        flash(_("The rows of this file can no longer be changed."), "notice")
+    elif shown.is_inviting:
+        flash(_("Someone has confirmed this file meanwhile. Nothing was changed."), "notice")
+    else:
+        flash(_("This file has changed meanwhile. Nothing was done: look again."), "notice")
+    return _page(shown, 409)
+
+
+def _page(shown: ImportPage, status: int = 200) -> Response:
+    return respond("imports/import.html", "content", "check", "progress", status=status, page=shown)
+
+
+def _check_page(made: Import, message: str = "", status: int = 200) -> Response:
+    shown = ConfirmPage(made, forms.new_key(), message)
+    return respond("imports/confirm.html", "confirm", status=status, page=shown)
+
+
+def _mend(made: Import, number: int | None) -> None:
+    """This row, or all, as they were typed. What was typed into others is not lost: the page is
+    drawn anew from what is kept."""
+    typed = mending_forms.read(request.form)
+    others = mending.changed(made, [each for each in typed if number and each.number != number])
+    meant = [each for each in typed if not number or each.number == number]
+    mending.mend(made, [*meant, *others], regions=_regions(), now=g.now)
+
+
+def _regions() -> tuple[str, ...]:
+    return tuple(guards.settings().sms_regions)
+
+
+def _number() -> int:
+    """Of the row whose button was pressed; none has 0."""
+    return addresses.identity(request.form.get("number", "")) or 0
+
+
+def _ready(made: Import) -> int:
+    counts = imports.counts([made])[made.id]
+    return sum(counts.get(fate, 0) for fate in TO_INVITE)
+
+
+def _row_stands(made: Import, number: int) -> str:
+    found = imports.row(made, number)
+    if found is None:
+        return ""
+    return _("Row %(number)s: %(fate)s.", number=number, fate=formats.word(WORDS[found.fate]))
+
+
+def _rows_stand(made: Import) -> str:
+    left = imports.counts([made])[made.id].get(Fate.NEEDS_FIXING, 0)
+    if not left:
+        return _("Saved. No row needs fixing.")
+    return ngettext("Saved. %(num)d row needs fixing.", "Saved. %(num)d rows need fixing.", left)
+
+
+def _cancelled(invited: int, stopped: int) -> str:
+    done = ngettext("%(num)d patient was invited", "%(num)d patients were invited", invited)
+    rest = ngettext("%(num)d was stopped", "%(num)d were stopped", stopped)
+    return _("Cancelled: %(done)s, %(rest)s.", done=done, rest=rest)
+
+
+def _back(made: Import, **more: int) -> BaseResponse:
+    """To the same rows."""
+    here = {name: request.form[name] for name in ("show", "page") if name in request.form}
+    return redirect(ImportPage(made).url(**here, **more, _anchor="check"), 303)
