@@ -173,7 +173,7 @@
     });
     if (requestConfig.verb === "get") later(750, () => say(words.loading));
     later(3000, () => {
-      const button = elt.matches("form") ? elt.querySelector(".primary") : elt;
+      const button = elt.querySelector(".primary") || elt;
       flight.note = document.createElement("span");
       flight.note.className = "waiting";
       flight.note.textContent = words.slow;
@@ -265,6 +265,20 @@
 
   const summary = byId("errors");
   if (summary) summary.focus();
+
+  // Lines of a spreadsheet: asked about, beside what the browser does with them.
+  on("paste", ({ target, clipboardData }) => {
+    const ask = byId("paste");
+    const text = clipboardData.getData("text").trim();
+    const count = text.split("\n").length;
+    if (count < 2 || !/^rows-.*first_name$/.test(target.id)) return;
+    const [question, lines, yes] = ask.children;
+    question.textContent = ask.dataset.ask.replace("##", count);
+    lines.value = text;
+    yes.value = target.name;
+    ask.hidden = false;
+    setTimeout(() => yes.focus());
+  });
 
   on("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -232,6 +232,14 @@ def with_row_restored(form: InviteForm, removed: RemovedForm, place: int) -> dic
     return {**_data(form), "rows": [*rows[:place], row, *rows[place:]]}
 
 
+def with_rows_pasted(
+    form: InviteForm, place: int, pasted: Sequence[dict[str, str]]
+) -> dict[str, Any]:
+    """In the place of a row; blank ones behind it vanish."""
+    behind = [each.form.data for each in form.rows[place + 1 :] if not each.is_blank]
+    return {**_data(form), "rows": [*_rows(form)[:place], *pasted, *behind]}
+
+
 def removed_row(form: InviteForm, place: int) -> RemovedForm:
     return RemovedForm(data={**_rows(form)[place], "place": place}, prefix=REMOVED)
 

@@ -17,7 +17,7 @@ from inviter.contacts import N_
 from inviter.imports import TO_INVITE
 from inviter.listing import LAST, MOST_PAGES, Page
 from inviter.models import Import, ImportRow, ImportState, Invitation
-from inviter.roster import Fate
+from inviter.roster import Fate, Recipient
 from inviter.status import Moment
 from inviter.web import addresses, checked, formats, guards, looks, mending_forms
 from inviter.web.mending_forms import RowToFix
@@ -316,47 +316,39 @@ class ImportPage:
         return imports.known_invitations(self.page.rows)
 
     def _shown(self, row: ImportRow) -> RowShown:
+        """As it is read; as it was typed, where it cannot be."""
+        who, may = self._read(row), self.can_mend
         known = self._known.get(row.invitation_id or 0)
-        may = self.can_mend
+        typed = f"{row.first_name.strip()} {row.last_name.strip()}".strip()
         return RowShown(
             number=row.number,
-            name=f"{row.first_name.strip()} {row.last_name.strip()}".strip(),
-            email=row.email.strip(),
-            phone=row.phone.strip(),
-            notes=self._notes_of(row, known),
+            name=who.name if who else typed,
+            email=(who.email or "") if who else row.email,
+            phone=(who.phone.typed if who.phone else "") if who else row.phone,
+            notes=self._notes_of(row, who, known),
             known_url=_url_of(known) if known else "",
             tick=mending_forms.form_of(row).is_different if row.by_name_only and may else None,
             can_leave_out=may and row.fate in TO_INVITE,
             can_put_back=may and row.fate == Fate.SKIPPED,
         )
 
-    def _notes_of(self, row: ImportRow, known: Invitation | None) -> list[str]:
-        if row.fate in TO_INVITE:
-            return [*mending_forms.changed(row.changes), *self._reached(row)]
+    def _read(self, row: ImportRow) -> Recipient | None:
+        ticks = {"one_name": row.one_name, "is_different": row.is_different}
+        return roster.check_row(row, self._reader, **ticks).recipient
+
+    def _notes_of(
+        self, row: ImportRow, who: Recipient | None, known: Invitation | None
+    ) -> list[str]:
+        if row.fate in TO_INVITE and who:
+            return [*mending_forms.changed(row.changes), *_reached(who)]
         if row.fate == Fate.DUPLICATE_IN_FILE:
             return [_("The same as row %(number)s", number=row.duplicate_of)]
-        if known is None or row.fate == Fate.SKIPPED:
-            return []
-        if row.fate == Fate.ALREADY_PATIENT:
-            return [
-                _(
-                    "Joined %(day)s",
-                    day=formats.day(known.accepted_at or known.invited_at, g.clinic),
-                )
-            ]
-        if row.fate == Fate.ALREADY_INVITED:
-            return [checked.known(known, g.clinic, Moment(g.now, guards.settings().doubt_after))]
+        if known and row.fate == Fate.ALREADY_INVITED:
+            at = Moment(g.now, guards.settings().doubt_after)
+            return [checked.known(known, g.clinic, at)]
+        if known and known.accepted_at and row.fate == Fate.ALREADY_PATIENT:
+            return [_("Joined %(day)s", day=formats.day(known.accepted_at, g.clinic))]
         return []
-
-    def _reached(self, row: ImportRow) -> list[str]:
-        found = roster.check_row(
-            row, self._reader, one_name=row.one_name, is_different=row.is_different
-        ).recipient
-        if found is None:
-            return []
-        meant = contacts.email_hint(found.email) if found.email else None
-        hint = _("Did you mean %(address)s?", address=meant) if meant else ""
-        return checked.notes_to_invite(found, hint, sms=guards.settings().sms != "off")
 
 
 class ConfirmPage(ImportPage):
@@ -366,6 +358,10 @@ class ConfirmPage(ImportPage):
         super().__init__(made)
         self._asked, self._number = Show.READY.value, 1
         self.key, self.message = key, message
+
+    @property
+    def number(self) -> str:
+        return f"{self.to_invite:,}"
 
     @property
     def rest(self) -> int:
@@ -386,6 +382,12 @@ class ConfirmPage(ImportPage):
             checked.Person(each.name, each.email, each.phone, " ".join(each.notes))
             for each in self.rows
         ]
+
+
+def _reached(who: Recipient) -> list[str]:
+    meant = contacts.email_hint(who.email) if who.email else None
+    hint = _("Did you mean %(address)s?", address=meant) if meant else ""
+    return checked.notes_to_invite(who, hint, sms=guards.settings().sms != "off")
 
 
 def _url_of(invitation: Invitation) -> str:

@@ -15,7 +15,7 @@ from inviter.duplicates import Checked, Fate
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
-from inviter.web import addresses, checked, forms, guards, home
+from inviter.web import addresses, checked, forms, guards, home, pasting
 from inviter.web.addresses import Address
 from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
@@ -50,7 +50,7 @@ def show(
 
 @bp.post("/invite/rows")
 def rows(slug: str) -> Response:
-    """Add a row, remove one, undo that, or come back from the check: only redraws."""
+    """Add a row, remove one, undo that, paste several, or come back from the check: only redraws."""
     form = _form(request.form)
     if "add" in request.form:
         return _page(_with_row_added(form), block="rows")
@@ -58,7 +58,9 @@ def rows(slug: str) -> Response:
         return _page(_with_row_removed(form, request.form["remove"]), block="rows")
     if "undo" in request.form:
         return _page(_with_row_restored(form), block="rows")
-    return _page(form)
+    if "into" in request.form:
+        return _with_rows_pasted(form, request.form["into"], request.form.get("paste", ""))
+    return _page(form, block="rows" if "keep" in request.form else "content")
 
 
 @bp.post("/invite/confirm")
@@ -178,6 +180,19 @@ def _with_row_restored(form: InviteForm) -> InviteForm:
     redrawn.focus = redrawn.rows[place].first_name.id
     flash(_("Row %(number)s is back", number=place + 1), "live")
     return redrawn
+
+
+def _with_rows_pasted(form: InviteForm, name: str, text: str) -> Response:
+    """As many as can be invited here; for more there is the upload."""
+    data = pasting.into(form, name, text)
+    if len(data["rows"]) > forms.MOST_ROWS:
+        form.too_many = True
+        return _page(form, 422)
+    redrawn = _form(**data)
+    redrawn.focus = redrawn.rows[0].first_name.id
+    count = len(redrawn.rows)
+    flash(ngettext("%(num)d patient", "%(num)d patients", count), "live")
+    return _page(redrawn, block="rows")
 
 
 def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Response:
