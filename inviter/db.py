@@ -22,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Enum,
     Index,
+    Integer,
     MetaData,
     String,
     Table,
@@ -32,7 +33,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from inviter import clock
 
@@ -188,10 +192,26 @@ def _copied(connection: Connection, name: str, names: str, rows: Iterable[Any]) 
     return own
 
 
+class position(FunctionElement[int]):
+    """Where in a text a part of it begins, from 1; 0 where it is not."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(position, "postgresql")
+def _strpos(element: position, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(position, "sqlite")
+def _instr(element: position, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
 def holds(column: Any, part: Any) -> ColumnElement[bool]:
     """Whether a text has this part, character by character: none stands for others, as in LIKE."""
-    find = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
-    found: ColumnElement[bool] = find(column, part) > 0
+    found: ColumnElement[bool] = position(column, part) > 0
     return found
 
 

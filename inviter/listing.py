@@ -35,8 +35,7 @@ Row = TypeVar("Row")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One message of the current send, as far as we know."""
 
     channel: Channel
@@ -44,8 +43,7 @@ class Sent:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class InvitedRow:
+class InvitedRow(NamedTuple):
     id: int
     name: str
     provider: str

@@ -29,6 +29,8 @@ from inviter.web.looks import LOOK
 
 LONGEST_SIGN_IN = timedelta(hours=12)
 MOST_IDLE = timedelta(minutes=480)
+SEEN_EVERY = 30
+"""Seconds: who goes on doing something gets a new cookie only so often."""
 RESET_WITHIN = timedelta(days=1)
 POLLS = ("imports.page", "invitations.page", "invite.sent")
 """Pages that look again by themselves: that keeps nobody signed in."""
@@ -263,14 +265,16 @@ def _load(uniquifier: str) -> Account | None:
     if request.endpoint == "asset":  # the library asks for every request
         return None
     now, minutes = int(g.now.timestamp()), current_app.extensions["settings"].idle_minutes
-    is_idle = now - session.get("seen_at", 0) > minutes * 60
+    unseen_for = now - session.get("seen_at", 0)
+    is_idle = unseen_for > minutes * 60 + SEEN_EVERY
     row = None if is_idle else _signed_in(uniquifier)
     if row is None:
         session.clear()  # what waits to be shown too: the next person here may be someone else
         idle = _("You were signed out after %(minutes)s minutes.", minutes=minutes)
         flash(idle if is_idle else _("You were signed out. Sign in again."), "notice")
         return None
-    if request.endpoint not in POLLS or LOOK not in request.args:
+    is_poll = request.endpoint in POLLS and LOOK in request.args
+    if unseen_for >= SEEN_EVERY and not is_poll:
         session["seen_at"] = now
     g.fs_authn_via, g.fs_paa = "session", session.get("fs_paa", 0)
     return Account(row)

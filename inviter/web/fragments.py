@@ -19,7 +19,8 @@ def respond(
 ) -> Response:
     """The page; for htmx the one of its blocks that is to be replaced, or else the first.
 
-    With it come the page's title and what there is to announce. A refusal (4xx) redraws its block
+    With it come the page's title, what there is to announce, and where something was done to rows
+    what needs attention now. A refusal (4xx) redraws its block
     wherever that stands, not where the form was aimed. Where `row` names a row of a table, htmx
     gets that row alone. `url` is the address by which the browser remembers what it shows.
     """
@@ -31,7 +32,13 @@ def respond(
     block = target if target in blocks else blocks[0]
     title = render_block(template, "title", **context)
     whole = block == "content"
-    around = render_template("fragment.html", title=title, whole=whole, news=_news(block, context))
+    around = render_template(
+        "fragment.html",
+        title=title,
+        whole=whole,
+        news=_news(block, context),
+        counts=context["listing"] if block == "results" else None,
+    )
     response = make_response(around + render_block(template, block, **context), status)
     if status >= 400:
         _aim(response, block)
@@ -56,7 +63,8 @@ def _remember(response: Response, url: str) -> None:
 def _row(name: str, status: int, context: dict[str, Any]) -> Response:
     """A row comes first: behind other elements a browser would not read it as one."""
     row = render_block("listing/row.html", "row", **context)
-    around = render_template("fragment.html", title="", whole=False, news=_news("row", context))
+    news = _news("row", context)
+    around = render_template("fragment.html", title="", whole=False, news=news, counts=None)
     response = make_response(row + around, status)
     _aim(response, name)
     return response

@@ -1,8 +1,9 @@
 """Invited Patients as a page shows it, under Invite Patients and under Patients."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from flask import g, request, url_for
@@ -21,8 +22,7 @@ THIS_PAGE, ALL = "page", "all"
 """What `tick` in an address has ticked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A column's head; `sort_url` sorts by it, the other way where it is sorted by already."""
 
     column: Column
@@ -31,8 +31,7 @@ class Head:
     sorted: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chip:
+class Chip(NamedTuple):
     """A number of patients who need something, and the list of them."""
 
     label: str

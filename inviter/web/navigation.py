@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app, g, get_flashed_messages, request, url_for
-from flask_babel import gettext as _
 
 from inviter.models import Clinic, Membership, User
 from inviter.web import formats
+from inviter.web.formats import word as _
 
 BANNERS = ("success", "notice", "error")
 LIST = "list"

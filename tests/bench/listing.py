@@ -335,8 +335,8 @@ def rows_of(client: FlaskClient, path: str) -> dict[str, object]:
     def keep(_app: Flask, context: dict[str, Any], **_more: object) -> None:
         shown = context["listing"]
         kept.update(
-            rows=[asdict(each) for each in shown.rows],
-            heads=[asdict(each) for each in shown.heads],
+            rows=[each._asdict() for each in shown.rows],
+            heads=[each._asdict() for each in shown.heads],
             words=asdict(shown.words),
             base=shown.base,
             query=shown.query,

@@ -67,6 +67,24 @@ def test_several_are_sent_again_after_a_check(app: Flask, ana: Visitor, five: li
     assert resent(app) == 3
 
 
+def test_what_needs_attention_is_counted_anew_after_many_were_removed(
+    app: Flask, cast: Cast, keys: Keys, ana: Visitor, five: list[int]
+) -> None:
+    with app.app_context():
+        who = recipient("Ada Nocontact")
+        made = invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys).id
+    ana.open("/c/northside/invite")
+    assert ana.words("#attention li") == ["1 to be given the code"]
+    ticked(ana, made).submit("remove-selected", form=LIST)
+    assert ana.words("#attention") == ["Nothing needs your attention."]
+
+
+def test_a_search_leaves_what_needs_attention_as_it_is(ana: Visitor, five: list[int]) -> None:
+    headers = {"HX-Request": "true", "HX-Target": "results"}
+    assert 'id="attention"' in ana.client.get("/c/northside/invite?q=pa").text
+    assert 'id="attention"' not in ana.client.get("/c/northside/invite?q=pa", headers=headers).text
+
+
 def test_confirming_twice_sends_once(app: Flask, ana: Visitor, five: list[int]) -> None:
     ticked(ana.open("/c/northside/invite"), *five[:2]).submit("resend-selected", form=LIST)
     data = {"csrf_token": ana.csrf_token, "id": five[:2]}
