@@ -19,16 +19,8 @@ from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
 PURE = (
-    "bulk",
-    "clock",
-    "codes",
-    "contacts",
-    "crowd",
-    "keys",
-    "roster",
-    "search",
-    "spreadsheets",
-    "status",
+    *("bulk", "cell_formats", "clock", "codes", "contacts", "crowd", "delimited", "keys"),
+    *("roster", "search", "spreadsheets", "status", "unreadable", "workbooks", "xml_parts"),
 )
 STORAGE = ("db", "models")
 USE_CASES = (

@@ -1,4 +1,4 @@
-"""An uploaded file as its page shows it: how many rows stand how, some of them, what can be done."""
+"""An uploaded file as its page shows it: how rows stand, some of them, what can be done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -163,6 +163,11 @@ class ImportPage:
         return imports.can_be_finished(self._made, g.now)
 
     @property
+    def may_save(self) -> bool:
+        """Also what was typed while someone confirmed the file: it can be saved afterwards."""
+        return self.can_mend or (self.is_inviting and self._typed is not None)
+
+    @property
     def is_done(self) -> bool:
         """Confirmed, and nothing is under way."""
         return self._made.confirmed_at is not None and not self.is_inviting
@@ -244,7 +249,7 @@ class ImportPage:
 
     @property
     def is_fixing(self) -> bool:
-        return self.show == Show.FIX
+        return self.show == Show.FIX and self.may_save
 
     @cached_property
     def page(self) -> Page[ImportRow]:
@@ -294,9 +299,10 @@ class ImportPage:
 
     @property
     def hidden(self) -> Sequence[tuple[str, str]]:
-        """For forms that lead back here."""
+        """For forms that lead back here: to what was asked for, though there may be none left."""
+        show = self._asked if self._asked in list(Show) else self.show.value
         number = addresses.LAST_WORD if self.page.number == LAST else str(self.page.number)
-        return [("show", self.show.value), ("page", number)]
+        return [("show", show), ("page", number)]
 
     def url(self, **more: Any) -> str:
         return url_for("imports.page", slug=g.clinic.slug, import_id=self.id, **more)
@@ -319,15 +325,16 @@ class ImportPage:
         """As it is read; as it was typed, where it cannot be."""
         who, may = self._read(row), self.can_mend
         known = self._known.get(row.invitation_id or 0)
-        typed = f"{row.first_name.strip()} {row.last_name.strip()}".strip()
+        typed = mending_forms.form_of(row)
+        name = f"{typed.first_name.data} {typed.last_name.data}".strip()
         return RowShown(
             number=row.number,
-            name=who.name if who else typed,
-            email=(who.email or "") if who else row.email,
-            phone=(who.phone.typed if who.phone else "") if who else row.phone,
+            name=who.name if who else name,
+            email=(who.email or "") if who else typed.email.data,
+            phone=(who.phone.typed if who.phone else "") if who else typed.phone.data,
             notes=self._notes_of(row, who, known),
             known_url=_url_of(known) if known else "",
-            tick=mending_forms.form_of(row).is_different if row.by_name_only and may else None,
+            tick=typed.is_different if row.by_name_only and may else None,
             can_leave_out=may and row.fate in TO_INVITE,
             can_put_back=may and row.fate == Fate.SKIPPED,
         )
@@ -339,6 +346,8 @@ class ImportPage:
     def _notes_of(
         self, row: ImportRow, who: Recipient | None, known: Invitation | None
     ) -> list[str]:
+        if row.fate == Fate.NEEDS_FIXING:
+            return [RowToFix(row).all_problems]
         if row.fate in TO_INVITE and who:
             return [*mending_forms.changed(row.changes), *_reached(who)]
         if row.fate == Fate.DUPLICATE_IN_FILE:

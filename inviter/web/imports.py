@@ -117,14 +117,18 @@ def refused(_refusal: Exception) -> Response:
     if shown.is_erased or not (shown.is_inviting or shown.can_mend):
         flash(_("The rows of this file can no longer be changed."), "notice")
     elif shown.is_inviting:
-        flash(_("Someone has confirmed this file meanwhile. Nothing was changed."), "notice")
+        flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
+        if shown.may_save:
+            flash(_("What you typed can be saved once the patients are invited."), "notice")
     else:
         flash(_("This file has changed meanwhile. Nothing was done: look again."), "notice")
     return _page(shown, 409)
 
 
 def _page(shown: ImportPage, status: int = 200) -> Response:
-    return respond("imports/import.html", "content", "check", "progress", status=status, page=shown)
+    """A refusal redraws all of it: how the file stands is above the rows."""
+    blocks = ("content", "check", "progress") if status < 400 else ("content",)
+    return respond("imports/import.html", *blocks, status=status, page=shown)
 
 
 def _check_page(made: Import, message: str = "", status: int = 200) -> Response:

@@ -50,7 +50,7 @@ def show(
 
 @bp.post("/invite/rows")
 def rows(slug: str) -> Response:
-    """Add a row, remove one, undo that, paste several, or come back from the check: only redraws."""
+    """Add, remove, undo that, paste several, or come back from the check: only redraws."""
     form = _form(request.form)
     if "add" in request.form:
         return _page(_with_row_added(form), block="rows")

@@ -17,6 +17,8 @@ from inviter.web.forms import Required
 CELLS = ("first_name", "last_name", "email", "phone")
 WHOLE_ROW = "row"
 """Under which a problem of the whole row stands."""
+LONGEST_SHOWN = 260
+"""Longer cells are cut: they are wrong anyway, and a page of them must be small enough to post."""
 MOST_ROWS = 200
 """More are on no page of ours."""
 
@@ -76,7 +78,8 @@ class RowToFix:
 
 
 def form_of(row: ImportRow, posted: MultiDict[str, str] | None = None) -> MendForm:
-    data = {name: getattr(row, name) for name in (*CELLS, "one_name", "is_different")}
+    data: dict[str, Any] = {name: getattr(row, name)[:LONGEST_SHOWN] for name in CELLS}
+    data |= {"one_name": row.one_name, "is_different": row.is_different}
     prefix = _prefix(row.number)
     if posted is not None:
         typed = {name: posted[f"{prefix}{name}"] for name in CELLS if f"{prefix}{name}" in posted}
@@ -111,7 +114,10 @@ def _cells(number: int, posted: MultiDict[str, str]) -> Cells:
 
     return Cells(
         number,
-        *(typed(name) for name in CELLS),
+        first_name=typed("first_name"),
+        last_name=typed("last_name"),
+        email=typed("email"),
+        phone=typed("phone"),
         one_name=is_ticked("one_name") if typed("last_name") is not None else None,
         is_different=is_ticked("is_different") or None,
     )

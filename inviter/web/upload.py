@@ -5,7 +5,7 @@ is being checked nobody waits to write. What is refused in the middle leaves not
 """
 
 import hashlib
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.datastructures import CombinedMultiDict
@@ -67,14 +67,14 @@ def most_bytes() -> int:
 
 def _take_in(form: UploadForm) -> Import:
     """Raises Refused; then nothing of the file is kept."""
-    file, settings = form.upload, guards.settings()
-    content_mac = guards.keys().mac("import", _digest(file.stream))
-    sheet = spreadsheets.read(file.stream, most_rows=settings.upload_max_rows)
+    file = cast(BinaryIO, form.upload.stream)
+    content_mac = guards.keys().mac("import", _digest(file))
+    sheet = spreadsheets.read(file, most_rows=guards.settings().upload_max_rows)
     made = imports.begin(
         g.clinic,
         provider=form.chosen,
         by=g.user,
-        file_name=_name(file.filename or ""),
+        file_name=_name(form.upload.filename or ""),
         content_mac=content_mac,
         ignored=sheet.ignored,
         now=g.now,

@@ -1,73 +1,603 @@
-"""A file of patients: uploaded, checked, mended, confirmed, watched, in both moods."""
+"""A file of patients: uploaded, checked, fixed, confirmed and watched, in both moods."""
 
 import io
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select, update
 
-from inviter import clock, inviting_many
+from inviter import clock, imports, inviting_many, joining
+from inviter.activity import Action
+from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
-from tests.factories import Cast, invite, recipient
+from inviter.models import Activity, How, Import, ImportRow, Invitation
+from tests.conftest import settings_for
+from tests.factories import Cast, account, invite, recipient
 from tests.visitors import Visitor
 
 HEAD = "First Name,Last Name,Email,Phone Number\r\n"
+READY = ("Ada,Fixture,ada@example.org,306 555 0142", "Ben,Sample,,306 555 0143")
+NO_LAST_NAME = "Cy,,cy@example.org,"
+BAD_EMAIL = "Di,Test,di@,306 555 0144"
+TO_FIX = "#rows-form"
 Upload = Callable[..., Visitor]
 
 
-def send(
-    visitor: Visitor, text: str | bytes, provider: object = None, name: str = "may.csv"
-) -> Visitor:
-    """The card of the page that is open, with a file."""
-    data = {"csrf_token": visitor.csrf_token}
-    if provider:
-        data["provider"] = str(provider)
-    content = text if isinstance(text, bytes) else text.encode()
-    return visitor.post("/c/northside/imports", {**data, "file": (io.BytesIO(content), name)})
+@pytest.fixture
+def settings(database_url: str) -> Config:
+    """Small limits, to be exceeded."""
+    return replace(settings_for(database_url), upload_max_mb=1, upload_max_rows=1100)
+
+
+def send(visitor: Visitor, content: str | bytes, name: str = "may.csv", **more: str) -> Visitor:
+    """Press Import CSV on the card of the page that is open: never by htmx."""
+    data = {"csrf_token": visitor.csrf_token, **more}
+    body = content if isinstance(content, bytes) else content.encode()
+    return visitor.post("/c/northside/imports", {**data, "file": (io.BytesIO(body), name)})
+
+
+def file_of(*rows: str) -> str:
+    return HEAD + "".join(f"{row}\r\n" for row in rows)
 
 
 @pytest.fixture
 def upload(ana: Visitor, cast: Cast) -> Upload:
-    """Ana uploads rows for Dr. Osei."""
+    """Ana uploads these rows for Dr. Osei."""
 
-    def upload_rows(*rows: str, head: str = HEAD) -> Visitor:
+    def upload_rows(*rows: str, name: str = "may.csv") -> Visitor:
         ana.open("/c/northside/invite")
-        return send(ana, head + "".join(f"{row}\r\n" for row in rows), cast.osei.id)
+        return send(ana, file_of(*rows), name, provider=str(cast.osei.id))
 
     return upload_rows
 
 
-def work(app: Flask, keys: Keys, batches: int = 100) -> None:
-    """What the worker does with confirmed files."""
+@pytest.fixture
+def worker(app: Flask, keys: Keys) -> Callable[..., None]:
+    """Makes the invitations of confirmed files, so many at a time."""
+
+    def work(batches: int = 100, size: int = 1000) -> None:
+        with app.app_context():
+            for _ in range(batches):
+                inviting_many.invite_batch(
+                    keys=keys, regions=("CA", "US"), sms=True, now=clock.now(), size=size
+                )
+                db.session.commit()
+
+    return work
+
+
+Worker = Callable[..., None]
+
+
+def confirm(visitor: Visitor) -> Visitor:
+    visitor.follow("#invite-rows")
+    return visitor.submit("Confirm and Invite", form="#confirm-form")
+
+
+def chips(visitor: Visitor) -> list[str]:
+    return visitor.words("#check .attention a")
+
+
+def count(app: Flask, table: type = Invitation) -> int:
     with app.app_context():
-        for _ in range(batches):
-            done = inviting_many.invite_batch(
-                keys=keys, regions=("CA", "US"), sms=True, now=clock.now()
-            )
+        return db.session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def row(number: int, **cells: str) -> dict[str, str]:
+    return {f"row-{number}-{name}": value for name, value in cells.items()}
+
+
+def test_the_third_way_leads_to_the_card(ana: Visitor) -> None:
+    ana.open("/c/northside/invite")
+    way = ana.page.select("main .ways a")[2]
+    assert way.get_text() == "Upload a .CSV File (multiple patient invitations)"
+    assert way["href"] == "#upload"
+    assert "Upload File to Invite Multiple Patients" in ana.words("#upload h2")
+    assert "Smaller than 1 MB, up to 1,100 patients." in ana.text
+    assert not [each for each in ana.page.select("#upload *") if "hx-post" in each.attrs]
+
+
+def test_an_admin_chooses_the_provider_of_a_file_and_who_has_no_choice_sees_none(
+    ana: Visitor, app: Flask
+) -> None:
+    ana.open("/c/northside/invite")
+    assert ana.words("#upload-provider option")[0] == "Choose a provider"
+    assert not ana.page.select("#upload-provider [selected][value]:not([value=''])")
+    for address, slug in (("osei@example.org", "northside"), ("sam@example.org", "southside")):
+        other = Visitor(app.test_client()).sign_in(address).open(f"/c/{slug}/invite")
+        assert not other.page.select("#upload-provider")
+
+
+def test_the_template_with_rows_added_can_be_uploaded(ana: Visitor, cast: Cast) -> None:
+    ana.open("/c/northside/invite")
+    link = ana.page.find("a", string="Click here to download CSV Template")
+    template = ana.client.get(str(link["href"])).get_data()  # type: ignore[index]
+    assert template == b"\xef\xbb\xbfFirst Name,Last Name,Email,Phone Number\r\n"
+    rows = "".join(f"{each}\r\n" for each in READY).encode()
+    send(ana, template + rows, provider=str(cast.osei.id))
+    assert chips(ana) == ["Ready (2)"]
+
+
+def test_a_provider_uploads_in_their_own_name(visitor: Visitor, app: Flask, cast: Cast) -> None:
+    visitor.sign_in("osei@example.org").open("/c/northside/invite")
+    send(visitor, file_of(*READY), provider=str(cast.tallgrass.id))
+    assert "Provider: Dr. Amira Osei." in visitor.text
+
+
+@pytest.mark.parametrize("provider", ["", "x", "lind"])
+def test_an_unknown_or_foreign_provider_is_asked_for_again(
+    ana: Visitor, app: Flask, cast: Cast, provider: str
+) -> None:
+    ana.open("/c/northside/invite")
+    send(ana, file_of(*READY), provider=str(cast.lind.id) if provider == "lind" else provider)
+    assert ana.status == 422
+    assert ana.errors == {"upload-provider": "Choose a provider"}
+    assert ana.page.select("#errors a")[0]["href"] == "#upload-provider"
+    assert count(app, Import) == 0
+
+
+def test_a_file_that_was_not_chosen_is_asked_for(ana: Visitor, cast: Cast) -> None:
+    ana.open("/c/northside/invite")
+    ana.submit("Import CSV", form="#upload-form", provider=str(cast.osei.id))
+    assert ana.status == 422
+    assert ana.errors == {"upload-file": "Select a CSV file"}
+    assert ana.page.select_one("title").get_text().startswith("Error: ")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"Ana,Moreau\r\n", "Row 1 should be First Name, Last Name, Email, Phone Number."),
+        (HEAD.encode(), "There are no patients below row 1."),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "This is a picture."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_what_to_do(
+    ana: Visitor, app: Flask, cast: Cast, content: bytes, said: str
+) -> None:
+    ana.open("/c/northside/invite")
+    send(ana, content, provider=str(cast.osei.id))
+    assert ana.status == 422
+    assert said in ana.errors["upload-file"]
+    assert ana.page.select("#errors a")[0]["href"] == "#upload-file"
+    assert count(app, Import) == 0
+
+
+@pytest.mark.parametrize("end", ["x" * 5000, "\r\n".join(f"Pat,T,p{n}@b.ca," for n in range(200))])
+def test_of_a_file_refused_in_the_middle_nothing_is_kept(
+    upload: Upload, app: Flask, end: str
+) -> None:
+    many = [f"Pat,Test,p{n}@example.org," for n in range(1050)]
+    visitor = upload(*many, end)
+    assert visitor.status == 422
+    assert "upload-file" in visitor.errors
+    assert (count(app, Import), count(app, ImportRow)) == (0, 0)
+
+
+def test_a_file_that_is_too_large_is_refused_on_a_page_that_works(ana: Visitor, cast: Cast) -> None:
+    ana.open("/c/northside/invite")
+    kind = "multipart/form-data; boundary=b"
+    answer = ana.client.post("/c/northside/imports", data=b"x" * 1_200_000, content_type=kind)
+    assert answer.status_code == 413
+    page = answer.get_data(as_text=True)
+    assert page.count("The selected file must be smaller than 1 MB") == 2
+    assert 'id="upload-file"' in page
+    send(ana, file_of(*READY), provider=str(cast.osei.id))
+    assert ana.status == 200
+    assert ana.words("h1") == ["may.csv"]
+
+
+def test_only_a_file_may_be_that_large(ana: Visitor) -> None:
+    ana.open("/c/northside/invite")
+    data = {"csrf_token": ana.csrf_token, "paste": "x" * 1_050_000}
+    assert ana.client.post("/c/northside/invite/rows", data=data).status_code == 413
+
+
+def test_the_name_of_a_file_is_shown_without_its_folders(upload: Upload) -> None:
+    assert upload(*READY, name="lists/may\u202e 2.csv").words("h1") == ["may 2.csv"]
+
+
+def test_rows_to_fix_come_first_with_inputs_for_what_is_wrong_alone(upload: Upload) -> None:
+    visitor = upload(*READY, NO_LAST_NAME, BAD_EMAIL, "Ada,Fixture,ada@example.org,")
+    assert visitor.path.startswith("/c/northside/imports/")
+    assert chips(visitor) == ["Needs fixing (2)", "Ready (2)", "Duplicate in file (1)"]
+    assert visitor.words("#check .attention [aria-current]") == ["Needs fixing (2)"]
+    assert visitor.words("#check legend") == ["Row 4", "Row 5"]
+    assert visitor.errors["row-4-last_name"] == "Enter a last name"
+    assert "Check this email address: di@." in visitor.errors["row-5-email"]
+    assert visitor.value("row-5-email") == "di@"
+    assert visitor.value("row-5-first_name") is None
+    assert "306 555 0144" in visitor.words("#row-5")[0]
+    assert "Invite 2 patients" in visitor.words("#invite-rows")
+    assert "2 rows need fixing first, or stay behind." in visitor.text
+
+
+def test_what_is_ready_is_shown_where_nothing_needs_fixing(upload: Upload) -> None:
+    visitor = upload(*READY, "Dan,O`Brien,dan@gmial.com,+44 20 7946 0958", "No,Contact,,")
+    assert chips(visitor) == ["Ready (4)", "Changed (1)"]
+    rows = visitor.words(".rows tbody tr")
+    assert rows[0].startswith("2 Ada Fixture ada@ example. org 306 555 0142")
+    assert "Dan O’Brien The file has O`Brien" in rows[2]
+    assert "Did you mean dan@gmail.com? No text can be sent to this number." in rows[2]
+    assert "No email or mobile number: share the Invite Code" in rows[3]
+    assert "Rows that are not invited stay here until" in visitor.text
+
+
+def test_a_saved_row_is_checked_again_and_the_next_one_takes_the_focus(upload: Upload) -> None:
+    visitor = upload(*READY, NO_LAST_NAME, BAD_EMAIL)
+    visitor.submit("Save row 4", form=TO_FIX, **row(4, last_name="Short"))
+    assert visitor.status == 200
+    assert chips(visitor) == ["Needs fixing (1)", "Ready (3)"]
+    assert "Row 4: Ready." in visitor.text
+    assert visitor.page.select("#content [autofocus]")[0]["id"] == "row-5-email"
+
+
+def test_a_row_that_is_still_wrong_says_why_and_keeps_what_was_typed(upload: Upload) -> None:
+    visitor = upload(BAD_EMAIL)
+    visitor.submit("Save row 2", form=TO_FIX, **row(2, email="di@b"))
+    assert "Row 2: Needs fixing." in visitor.text
+    assert visitor.value("row-2-email") == "di@b"
+    assert "di@b" in visitor.errors["row-2-email"]
+
+
+@pytest.mark.parametrize("button", ["Save row 2", "Leave out row 2", "save-all"])
+def test_what_was_typed_into_other_rows_is_not_lost(upload: Upload, button: str) -> None:
+    visitor = upload(NO_LAST_NAME, BAD_EMAIL)
+    typed = row(2, last_name="Short") | row(3, email="di@x")
+    visitor.submit(button, form=TO_FIX, **typed)
+    assert visitor.value("row-3-email") == "di@x"
+
+
+def test_saving_all_checks_all(upload: Upload) -> None:
+    visitor = upload(NO_LAST_NAME, BAD_EMAIL)
+    typed = row(2, last_name="Short") | row(3, email="di@example.org")
+    visitor.submit("Save all and check again", form=TO_FIX, **typed)
+    assert "Saved. No row needs fixing." in visitor.text
+    assert chips(visitor) == ["Ready (2)"]
+
+
+def test_enter_in_a_cell_saves_all(upload: Upload) -> None:
+    visitor = upload(NO_LAST_NAME).submit(form=TO_FIX, **row(2, last_name="Short"))
+    assert "Saved. No row needs fixing." in visitor.text
+
+
+def test_who_has_one_name_only_is_ticked_at_the_last_name(upload: Upload) -> None:
+    visitor = upload(NO_LAST_NAME, BAD_EMAIL)
+    assert visitor.page.select("#row-2-one_name")
+    assert not visitor.page.select("#row-3-one_name")
+    visitor.submit("Save row 2", form=TO_FIX, **row(2, one_name="y"))
+    assert "Row 2: Ready." in visitor.text
+
+
+def test_a_row_with_too_many_cells_is_typed_whole(upload: Upload) -> None:
+    visitor = upload("Ada,Fixture,ada@example.org,306 555 0142,more")
+    assert "This row has more cells than the headings." in visitor.text
+    assert visitor.value("row-2-first_name") == "Ada"
+    visitor.submit("Save row 2", form=TO_FIX)
+    assert "Row 2: Ready." in visitor.text
+
+
+def test_a_row_is_left_out_and_put_back(upload: Upload) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    visitor.submit("Leave out row 4", form=TO_FIX)
+    assert "Row 4 is left out." in visitor.text
+    assert chips(visitor) == ["Ready (2)", "Skipped (1)"]
+    visitor.submit("Put back", form=".banner form")
+    assert "Row 4: Needs fixing." in visitor.text
+    visitor.submit("Leave out row 4", form=TO_FIX)
+    visitor.follow("#show-skipped").submit("Put back Di Test", form=TO_FIX)
+    assert chips(visitor) == ["Needs fixing (1)", "Ready (2)"]
+
+
+def test_a_different_person_of_the_same_name_is_ticked(upload: Upload) -> None:
+    visitor = upload(READY[0], "Ada,Fixture,,")
+    visitor.follow("#show-duplicate")
+    assert "The same as row 2" in visitor.text
+    visitor.submit("Save and check again", form=TO_FIX, **row(3, is_different="y"))
+    assert chips(visitor) == ["Ready (2)"]
+
+
+def test_who_is_invited_already_or_joined_is_said_with_a_link(
+    upload: Upload, app: Flask, cast: Cast, keys: Keys
+) -> None:
+    with app.app_context():
+        people = {"provider": cast.osei, "by": cast.ana, "keys": keys}
+        made = invite(cast.northside, recipient(email="ada@example.org"), **people)  # type: ignore[arg-type]
+        ben = recipient("Ben Sample", phone="306 555 0143")
+        joined = invite(cast.northside, ben, **people)  # type: ignore[arg-type]
+        joining.accept(joined, account=account("b@example.org"), how=How.LINK, now=clock.now())
+        db.session.commit()
+    visitor = upload(*READY)
+    assert chips(visitor) == ["Already invited (1)", "Already a patient (1)"]
+    assert re.search(r"Already invited .* by Ana Moreau, Pending, expires", visitor.text)
+    link = visitor.page.select_one(".rows .name a")
+    assert link and link["href"] == f"/c/northside/invitations/{made.id}"
+    assert not visitor.page.select("#invite-rows")
+    assert "Joined" in visitor.follow("#show-patient").text
+
+
+def test_columns_that_were_not_read_are_named(ana: Visitor, cast: Cast) -> None:
+    ana.open("/c/northside/invite")
+    text = "First Name,Last Name,Health Card\r\nAda,Fixture,123\r\n"
+    send(ana, text, provider=str(cast.osei.id))
+    assert "Columns that were not read: Health Card." in ana.text
+
+
+def test_an_earlier_upload_of_the_same_content_is_pointed_out(upload: Upload) -> None:
+    first = upload(*READY).path
+    visitor = upload(*READY, name="june.csv")
+    assert "This file was uploaded before" in visitor.text
+    assert visitor.page.select_one(f".banner a[href='{first}']")
+    assert "This file was uploaded before" not in upload(READY[0]).text
+
+
+def test_rows_are_shown_fifty_at_a_time(upload: Upload) -> None:
+    visitor = upload(*(f"Pat,Test,p{n}@example.org," for n in range(120)))
+    assert len(visitor.words(".rows tbody tr")) == 50
+    visitor.follow(".pages a[aria-label='Page 3']")
+    assert visitor.words(".rows tbody tr")[0].startswith("102 Pat Test")
+    assert len(visitor.words(".rows tbody tr")) == 20
+
+
+def test_rows_to_fix_are_taken_away_with_their_problems(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY, NO_LAST_NAME, '=cmd(),Test,"di@",306 555 0144')
+    visitor.submit("Download rows to fix", form="#check form:not(#rows-form)")
+    text = visitor.response.get_data().decode()
+    lines = text.split("\r\n")
+    assert lines[0] == "\ufeffFirst Name,Last Name,Email,Phone Number,Problem"
+    assert lines[1] == "Cy,,cy@example.org,,Enter a last name"
+    assert lines[2].startswith("'=cmd(),Test,di@,306 555 0144,\"Take out “=”.")
+    with app.app_context():
+        exported = db.session.scalars(select(Activity).filter_by(action=Action.EXPORTED)).one()
+        assert exported.details["rows"] == 2
+
+
+def test_the_check_names_provider_clinic_number_and_the_first_fifty(
+    upload: Upload, app: Flask
+) -> None:
+    visitor = upload(*(f"Pat,Test,p{n}@example.org," for n in range(60)), BAD_EMAIL)
+    path = visitor.path
+    visitor.follow("#invite-rows")
+    assert "Healthcare provider Dr. Amira Osei Clinic Northside Family Clinic" in visitor.text
+    assert "Will be invited (60)" in visitor.text
+    assert len(visitor.words("#confirm .people li")) == 50
+    rest = visitor.page.find("a", string="and 10 more patients")
+    assert rest and rest["href"] == f"{path}?show=ready&page=2"
+    assert count(app) == 0
+
+
+def test_confirming_invites_those_that_are_ready_and_says_so_when_it_is_done(
+    upload: Upload, app: Flask, worker: Worker
+) -> None:
+    visitor = confirm(upload(*READY, BAD_EMAIL))
+    assert "0 of 2 invited" in visitor.text
+    assert "You can leave this page; the invitations go on being made." in visitor.text
+    assert count(app) == 0
+    worker()
+    visitor.open(visitor.path)
+    assert "CSV import successful – 2 patients invited" in visitor.text
+    assert "Invitations Sent" in visitor.words("h2")
+    assert "Not invited: Needs fixing (1)" in visitor.text
+    assert "Fix 1 row" in visitor.text
+    assert count(app) == 2
+    ok = visitor.page.find("a", string="OK")
+    assert "Ada Fixture" in visitor.open(str(ok["href"])).text  # type: ignore[index]
+
+
+def test_rows_that_were_left_can_be_fixed_and_invited_later(
+    upload: Upload, app: Flask, worker: Worker
+) -> None:
+    visitor = confirm(upload(*READY, BAD_EMAIL))
+    worker()
+    visitor.open(visitor.path)
+    visitor.submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
+    confirm(visitor)
+    assert "2 of 3 invited" in visitor.text
+    worker()
+    assert "3 patients invited" in visitor.open(visitor.path).text
+
+
+def test_progress_is_looked_at_again_until_it_is_done(upload: Upload, worker: Worker) -> None:
+    visitor = confirm(upload(*READY))
+    progress = visitor.page.select_one("#progress")
+    assert progress and progress["hx-trigger"] == "load delay:2s, wake"
+    assert "look=1" in str(progress["hx-get"])
+    worker(1, size=1)
+    look = {"HX-Request": "true", "HX-Target": "progress"}
+    answer = visitor.client.get(str(progress["hx-get"]), headers=look).get_data(as_text=True)
+    assert "1 of 2 invited" in answer
+    assert 'value="1"' in answer
+    for _ in range(30):
+        url = re.search(r'hx-get="([^"]*)"', answer)
+        assert url is not None
+        answer = visitor.client.get(url[1], headers=look).get_data(as_text=True)
+    worker()
+    answer = visitor.client.get(url[1], headers=look).get_data(as_text=True)
+    assert "2 patients invited" in answer
+    assert "hx-trigger" not in answer
+
+
+def test_cancelling_stops_the_rest_and_says_how_many(upload: Upload, worker: Worker) -> None:
+    visitor = confirm(upload(*READY, "Di,Test,,"))
+    worker(1, size=1)
+    visitor.submit("Cancel the rest", form="#progress form")
+    assert "Cancelled: 1 patient was invited, 2 were stopped." in visitor.text
+    assert "Not invited: Skipped (2)" in visitor.text
+
+
+def test_cancelling_before_anyone_was_invited(upload: Upload) -> None:
+    visitor = confirm(upload(*READY)).submit("Cancel the rest", form="#progress form")
+    assert "Nobody was invited." in visitor.text
+    assert "CSV import successful" not in visitor.text
+
+
+def test_confirming_twice_is_the_same_as_once(upload: Upload, app: Flask, worker: Worker) -> None:
+    visitor = upload(*READY).follow("#invite-rows")
+    form = visitor.page.select_one("#confirm-form")
+    assert form is not None
+    data = {str(each["name"]): str(each["value"]) for each in form.select("input")}
+    for _ in range(2):
+        visitor.post(str(form["action"]), data)
+        assert visitor.status == 200
+        assert "0 of 2 invited" in visitor.text
+    worker()
+    visitor.post(str(form["action"]), data)
+    assert (visitor.status, count(app)) == (200, 2)
+
+
+def test_a_colleague_who_confirmed_first_is_told_of(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY).follow("#invite-rows")
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org")
+    path = visitor.page.select_one("#confirm-form")["action"].removesuffix("/confirm")  # type: ignore[index, union-attr]
+    confirm(colleague.open(str(path)))
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    assert visitor.status == 409
+    assert "Someone has confirmed this file meanwhile" in visitor.text
+    assert "0 of 2 invited" in visitor.text
+
+
+def test_rows_changed_since_the_check_are_checked_once_more(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY)
+    path = visitor.path
+    visitor.follow("#invite-rows")
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org").open(path)
+    colleague.submit("Leave out Ada Fixture", form=TO_FIX)
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    assert visitor.status == 409
+    assert "Someone has changed rows since: check once more." in visitor.text
+    assert "Will be invited (1)" in visitor.text
+
+
+@pytest.mark.parametrize("key", ["", "x" * 500])
+def test_a_key_that_we_did_not_give_out_is_checked_once_more(upload: Upload, key: str) -> None:
+    visitor = upload(*READY).follow("#invite-rows")
+    visitor.submit("Confirm and Invite", form="#confirm-form", key=key)
+    assert visitor.status == 409
+    assert "Check once more before you confirm." in visitor.text
+
+
+def test_fixing_what_is_confirmed_is_refused_and_keeps_what_was_typed(
+    upload: Upload, app: Flask, worker: Worker
+) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    confirm(Visitor(app.test_client()).sign_in("osei@example.org").open(visitor.path))
+    visitor.submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
+    assert visitor.status == 409
+    assert "Someone has confirmed this file meanwhile: nothing was changed." in visitor.text
+    assert visitor.value("row-4-email") == "di@example.org"
+    visitor.submit("Save row 4", form=TO_FIX)
+    assert (visitor.status, visitor.value("row-4-email")) == (409, "di@example.org")
+    worker()
+    visitor.submit("Save row 4", form=TO_FIX)
+    assert "Row 4: Ready." in visitor.text
+
+
+@pytest.mark.parametrize("number", ["", "x", "0", "99", "9" * 30, "²"])
+def test_a_row_that_is_not_there_changes_nothing(upload: Upload, number: str) -> None:
+    visitor = upload(*READY)
+    visitor.submit("Leave out Ada Fixture", form=TO_FIX, number=number)
+    assert visitor.status == 200
+    assert chips(visitor) == ["Ready (2)"]
+
+
+@pytest.mark.parametrize("query", ["?show=x", "?show=fix&page=9", "?page=last", "?saved=9&left=x"])
+def test_nonsense_in_the_address_is_read_as_the_default(upload: Upload, query: str) -> None:
+    visitor = upload(*READY)
+    assert len(visitor.open(visitor.path + query).words(".rows tbody tr")) == 2
+
+
+def test_another_clinics_file_is_as_one_that_is_not_there(
+    upload: Upload, app: Flask, cast: Cast
+) -> None:
+    path = upload(*READY).path
+    sam = Visitor(app.test_client()).sign_in("sam@example.org")
+    answers = [
+        sam.client.get(path.replace("northside", "southside")),
+        sam.client.get("/c/southside/imports/1"),
+    ]
+    assert [each.status_code for each in answers] == [404, 404]
+
+
+def test_imports_lists_files_the_newest_first(upload: Upload, worker: Worker) -> None:
+    confirm(upload(*READY))
+    worker()
+    upload(READY[0], BAD_EMAIL, name="june.csv")
+    visitor = upload("Eve,New,,", name="july.csv").open("/c/northside/imports")
+    rows = visitor.words("table.files tbody tr")
+    assert rows[0].startswith("july.csv")
+    assert "Ready (1) To be confirmed by" in rows[0]
+    assert "Needs fixing (1), Already invited (1) To be fixed by" in rows[1]
+    assert "Dr. Amira Osei Invited (2) Finished" in rows[2]
+    assert visitor.words("#navigation [aria-current]") == ["Imports"]
+
+
+def test_a_clinic_without_files_is_led_to_the_card(ana: Visitor) -> None:
+    ana.open("/c/northside/imports")
+    assert "No file has been uploaded yet." in ana.text
+    assert ana.page.select_one("#files a[href='/c/northside/invite#upload']")
+
+
+def test_after_seven_days_the_counts_are_left(upload: Upload, app: Flask) -> None:
+    path = upload(*READY, BAD_EMAIL).path
+    with app.app_context():
+        db.session.execute(update(Import).values(uploaded_at=clock.now() - timedelta(days=7)))
+        db.session.commit()
+    visitor = upload("Eve,New,,").open(path)
+    assert not visitor.page.select("#invite-rows, #save-all, [formaction]")
+    with app.app_context():
+        for _part in imports.erase_old(now=clock.now()):
             db.session.commit()
-            if not done:
-                break
+    visitor.open(path)
+    assert "The rows of this file are erased." in visitor.text
+    assert "Needs fixing (1)" in visitor.text
+    assert "di@" not in visitor.text
+    assert "Never confirmed: its rows are erased" in visitor.open("/c/northside/imports").text
 
 
-GOOD = ("Ada,Fixture,ada@example.org,306 555 0142", "Ben,Sample,,306 555 0143")
-BAD = ("Cy,,cy@example.org,", "Di,Test,di@,306 555 0144")
+def test_what_is_too_old_is_neither_fixed_nor_confirmed(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    with app.app_context():
+        db.session.execute(update(Import).values(uploaded_at=clock.now() - timedelta(days=7)))
+        db.session.commit()
+    visitor.submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
+    assert visitor.status == 409
+    assert "The rows of this file can no longer be changed." in visitor.text
+    assert visitor.open(f"{path}/confirm").status == 409
 
 
-def test_smoke(upload: Upload, app: Flask, keys: Keys, cast: Cast) -> None:
-    v = upload(*GOOD, *BAD, "Ada,Fixture,,")
-    print(v.status, v.path, v.text)
-    v.submit("Save row", form="#rows-form", **{"row-4-last_name": "Short"})
-    print(v.status, v.path, v.text)
-    v.submit("Leave out", form="#rows-form")
-    print(v.status, v.path, v.text)
-    v.follow("#invite-rows")
-    print(v.status, v.path, v.text)
-    v.submit("Confirm and Invite", form="#confirm-form")
-    print(v.status, v.path, v.text)
-    work(app, keys)
-    v.open(v.path)
-    print(v.status, v.path, v.text)
-    v.open("/c/northside/imports")
-    print(v.status, v.path, v.text)
-    assert 0
+def test_lines_pasted_from_a_spreadsheet_become_rows(ana: Visitor) -> None:
+    ana.open("/c/northside/invite")
+    text = "First Name\tLast Name\tEmail\nAda\tFixture\tada@example.org\r\n\t\t\nBen\tSample\n\n"
+    ana.submit("Paste into rows", form="#invite-form", into="rows-0-first_name", paste=text)
+    assert ana.value("rows-0-email") == "ada@example.org"
+    assert ana.value("rows-1-last_name") == "Sample"
+    assert ana.value("rows-2-first_name") is None
+    assert ana.page.select("[autofocus]")[0]["id"] == "rows-0-first_name"
+
+
+def test_pasted_lines_keep_the_rows_around_them(ana: Visitor) -> None:
+    ana.open("/c/northside/invite")
+    ana.submit("+ Invite Another Patient", form="#invite-form", **{"rows-0-first_name": "Eve"})
+    ana.submit(
+        "Paste into rows",
+        form="#invite-form",
+        into="rows-1-first_name",
+        paste='Ada,"Fixture",a@b.ca,306 555 0142',
+    )
+    assert [ana.value(f"rows-{n}-first_name") for n in range(3)] == ["Eve", "Ada", None]
+    assert ana.value("rows-1-mobile") == "306 555 0142"
+
+
+def test_more_lines_than_can_be_invited_here_are_sent_to_the_upload(ana: Visitor) -> None:
+    ana.open("/c/northside/invite")
+    text = "\n".join(f"Pat{n}\tTest" for n in range(51))
+    ana.submit("Paste into rows", form="#invite-form", into="rows-0-first_name", paste=text)
+    assert ana.status == 422
+    assert "You can invite 50 patients at once here. For more, upload a file." in ana.text

@@ -52,7 +52,7 @@ def clerk(ana: Visitor, cast: Cast) -> Clerk:
 
 
 def providers(visitor: Visitor) -> list[str]:
-    return visitor.words("select[name=provider] option")
+    return visitor.words("#send select[name=provider] option")
 
 
 def test_a_clinic_admin_chooses_among_the_clinics_providers(clerk: Clerk) -> None:
