@@ -86,7 +86,13 @@ class Person:
     """Someone with a browser of their own; what goes wrong in its console is kept."""
 
     def __init__(
-        self, browser: Browser, site: Site, *, javascript: bool = True, width: int = 1440
+        self,
+        browser: Browser,
+        site: Site,
+        *,
+        javascript: bool = True,
+        width: int = 1440,
+        touch: bool = False,
     ) -> None:
         self.site = site
         self.context: BrowserContext = browser.new_context(
@@ -94,7 +100,10 @@ class Person:
             viewport={"width": width, "height": 900},
             base_url=site.url,
             reduced_motion="reduce",
+            has_touch=touch,
+            is_mobile=touch,
         )
+        self.touch = touch
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.scheme = "light"

@@ -180,6 +180,6 @@ def _cancelled(invited: int, stopped: int) -> str:
 
 
 def _back(made: Import, **more: int) -> BaseResponse:
-    """To the same rows."""
+    """To the same rows. A browser that is sent to an anchor heeds no autofocus."""
     here = {name: request.form[name] for name in ("show", "page") if name in request.form}
-    return redirect(ImportPage(made).url(**here, **more, _anchor="check"), 303)
+    return redirect(ImportPage(made).url(**here, **more, _anchor=None if more else "check"), 303)

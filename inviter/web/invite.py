@@ -60,7 +60,10 @@ def rows(slug: str) -> Response:
         return _page(_with_row_restored(form), block="rows")
     if "into" in request.form:
         return _with_rows_pasted(form, request.form["into"], request.form.get("paste", ""))
-    return _page(form, block="rows" if "keep" in request.form else "content")
+    if "keep" in request.form:
+        form.focus = form.rows[0].first_name.id
+        return _page(form, block="rows")
+    return _page(form)
 
 
 @bp.post("/invite/confirm")

@@ -1,0 +1,156 @@
+"""A file of twenty patients in a real browser: without JavaScript, by touch, by paste."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from inviter import team
+from inviter.db import db
+from inviter.keys import Keys
+from tests.browser import Person, Site, look, violations
+from tests.conftest import SECRET
+from tests.factories import PASSWORD, invite, recipient
+from tests.test_pages import TARGETS
+
+KNOWN = ("Ada Fixture", "Ben Sample")
+ROWS = [
+    *("Ada,Fixture,ada@example.org,", "Ben,Sample,ben@example.org,"),
+    *(f"Pat,Test{chr(97 + n)},pat{n}@example.org,306 555 01{n:02}" for n in range(15)),
+    *("Cy,,cy@example.org,", "Di,Late,di@,", "Eve,Number,,1.55E+10"),
+]
+FILE = {
+    "name": "may.csv",
+    "mimeType": "text/csv",
+    "buffer": "\r\n".join(["First Name,Last Name,Email,Phone Number", *ROWS, ""]).encode(),
+}
+
+
+@pytest.fixture(params=["javascript", "plain", "touch"])
+def ana(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterator[Person]:
+    """Ana, at whose clinic two of the file are invited already."""
+    with site.app.app_context():
+        clinic = team.clinic_at("northside")
+        osei, by = (team.user_with(f"{name}@example.org") for name in ("osei", "ana"))
+        assert clinic and osei and by
+        for name in KNOWN:
+            email = f"{name.partition(' ')[0].lower()}@example.org"
+            who = recipient(name, email=email)
+            invite(clinic, who, provider=osei, by=by, keys=Keys(SECRET))
+        db.session.remove()
+    if request.param == "touch":
+        person = Person(browser, site, width=820, touch=True)
+    else:
+        person = Person(browser, site, javascript=request.param == "javascript")
+    person.sign_in("ana@example.org", PASSWORD)
+    yield person
+    assert person.complaints == []
+    person.context.close()
+
+
+def upload(page: Page) -> None:
+    page.goto("/c/northside/invite")
+    page.get_by_role("link", name="Upload a .CSV File (multiple patient invitations)").click()
+    card = page.locator("#upload")
+    card.get_by_label("Provider").select_option(label="Dr. Amira Osei")
+    card.get_by_label("CSV file").set_input_files(FILE)  # type: ignore[arg-type]
+    card.get_by_role("button", name="Import CSV").click()
+    page.wait_for_url("**/imports/*")
+
+
+def check(person: Person, name: str) -> None:
+    if person.javascript:
+        assert violations(person.page) == [], name
+    if person.touch:
+        assert person.page.evaluate(TARGETS, 44) == [], name
+
+
+def test_twenty_patients_from_a_file(ana: Person, tmp_path: Path) -> None:
+    page = ana.page
+    upload(page)
+    check(ana, "rows to fix")
+    look(ana, "upload-fix")
+    chips = page.locator("#check .attention")
+    expect(chips).to_contain_text("Needs fixing (3)")
+    expect(chips).to_contain_text("Ready (15)")
+    expect(chips).to_contain_text("Already invited (2)")
+
+    page.get_by_role("link", name="Already invited (2)").click()
+    expect(page.locator("table.rows")).to_contain_text("by Ana Moreau, Pending, expires")
+    check(ana, "already invited")
+    look(ana, "upload-known")
+    page.get_by_role("link", name="Needs fixing (3)").click()
+
+    page.get_by_role("group", name="Row 19").get_by_label("Last Name").fill("Short")
+    page.get_by_role("button", name="Save row 19").click()
+    expect(page.get_by_text("Row 19: Ready.").first).to_be_visible()
+    expect(page.locator("#row-20-email")).to_be_focused()
+    page.get_by_role("button", name="Leave out row 20").click()
+    expect(page.get_by_text("Row 20 is left out.").first).to_be_visible()
+    expect(page.locator("#put-back")).to_be_focused()
+    check(ana, "left out")
+
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Download rows to fix").click()
+    path = tmp_path / "rows.csv"
+    taken.value.save_as(path)
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "First Name,Last Name,Email,Phone Number,Problem"
+    assert [each.partition(",")[0] for each in lines[1:]] == ["Eve"]
+
+    page.get_by_role("link", name="Invite 16 patients").click()
+    expect(page.get_by_role("heading", name="Check before you invite")).to_be_focused()
+    expect(page.locator("#confirm")).to_contain_text("Will be invited (16)")
+    check(ana, "confirm")
+    look(ana, "upload-confirm")
+    page.get_by_role("button", name="Confirm and Invite").click()
+    if not ana.javascript:
+        page.wait_for_url("**/imports/*")
+        for _ in range(20):
+            if not page.get_by_role("link", name="Check progress").count():
+                break
+            page.get_by_role("link", name="Check progress").click()
+            page.wait_for_timeout(300)
+    expect(page.get_by_role("heading", name="Invitations Sent")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("CSV import successful – 16 patients invited")).to_be_visible()
+    for words in ("Needs fixing (1)", "Already invited (2)", "Skipped (1)"):
+        expect(page.locator("#progress").get_by_role("link", name=words)).to_be_visible()
+    check(ana, "sent")
+    look(ana, "upload-sent")
+
+    page.get_by_role("link", name="OK", exact=True).click()
+    expect(page.locator("table.invited")).to_contain_text("Cy Short")
+    expect(page.locator("table.invited tbody tr", has_text="Ada Fixture")).to_have_count(1)
+    expect(page.locator("#count")).to_have_text("18 invited patients")
+    page.goto("/c/northside/imports")
+    expect(page.locator("table.files")).to_contain_text("Invited (16)")
+    check(ana, "imports")
+    look(ana, "upload-imports")
+
+
+def test_lines_of_a_spreadsheet_are_pasted_into_rows(browser: Browser, site: Site) -> None:
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    page.goto("/c/northside/invite")
+    for answer in ("No", "Paste into rows"):
+        page.locator("#rows-0-first_name").focus()
+        page.evaluate(
+            """() => {
+                const data = new DataTransfer()
+                data.setData('text', 'Ada\\tFixture\\tada@example.org\\nBen\\tSample\\n')
+                const event = { clipboardData: data, bubbles: true, cancelable: true }
+                document.activeElement.dispatchEvent(new ClipboardEvent('paste', event))
+            }"""
+        )
+        expect(page.get_by_text("Paste 2 patients into rows?")).to_be_visible()
+        expect(page.get_by_role("button", name="Paste into rows")).to_be_focused()
+        assert violations(page) == []
+        page.get_by_role("button", name=answer, exact=True).click()
+        expect(page.locator("#paste")).to_be_hidden()
+        expect(page.locator("#rows-0-first_name")).to_be_focused()
+    expect(page.locator("#rows-1-last_name")).to_have_value("Sample")
+    expect(page.locator("#rows-2-first_name")).to_have_count(0)
+    assert person.complaints == []
+    person.context.close()
