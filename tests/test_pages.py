@@ -81,6 +81,8 @@ def test_staff_pages(ana: Person) -> None:
     check(ana, "invite")
     page.goto("/c/northside/patients")
     check(ana, "patients")
+    page.goto("/c/northside/imports")
+    check(ana, "imports")
     page.goto("/account")
     check(ana, "account")
     page.goto("/account/password")
@@ -176,7 +178,8 @@ def test_every_control_is_large_enough_to_touch(browser: Browser, site: Site) ->
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/c/**")
-    for path in ("/c/northside/invite", "/c/northside/patients", "/account"):
+    ours = (f"/c/northside/{name}" for name in ("invite", "patients", "imports"))
+    for path in (*ours, "/account"):
         for width in (360, 768, 1024):
             page.set_viewport_size({"width": width, "height": 900})
             page.goto(path)
