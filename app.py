@@ -86,11 +86,14 @@ def worker_of(app: Flask) -> worker.Worker:
     )
 
 
+def importer_of(app: Flask) -> importer.Importer:
+    settings, keys = app.extensions["settings"], app.extensions["keys"]
+    return importer.Importer(context=app.app_context, settings=settings, keys=keys)
+
+
 def crew_of(app: Flask) -> worker.Crew:
     """All that goes on beside the web: sending, and inviting from files."""
-    settings, keys = app.extensions["settings"], app.extensions["keys"]
-    importing = importer.Importer(context=app.app_context, settings=settings, keys=keys)
-    return worker.Crew(worker_of(app), importing)
+    return worker.Crew(worker_of(app), importer_of(app))
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_id
 from inviter.models import (
+    Channel,
     Delivery,
     Import,
     ImportRow,
@@ -210,7 +211,6 @@ DELIVERY = (
 def _insert(press: _Press, new: Sequence[_One]) -> bool:
     """In one order for everyone (`duplicates.in_line`), or two would wait for each other."""
     people = sorted(new, key=lambda each: in_line(each.recipient))
-    connection, clinic_id = db.session.connection(), press.made.clinic_id
     drawn = _draw(press, len(people))
     expires_at = invitations.expiry(press.made.clinic, press.at)
     ways = [
@@ -220,7 +220,7 @@ def _insert(press: _Press, new: Sequence[_One]) -> bool:
         for each in people
     ]
     inserted = bulk(
-        connection,
+        db.session.connection(),
         TABLES[Invitation],
         INVITATION,
         (
@@ -231,10 +231,16 @@ def _insert(press: _Press, new: Sequence[_One]) -> bool:
     )
     if inserted < len(people):
         return False
-    first_id = new_ids(2 * len(people))
+    _queue(press, people, ways)
+    return True
+
+
+def _queue(press: _Press, people: Sequence[_One], ways: Sequence[Sequence[Channel]]) -> None:
+    """Their messages, in turns that leave room for others."""
+    clinic_id, first_id = press.made.clinic_id, new_ids(2 * len(people))
     messages = ((each, way) for each, some in zip(people, ways, strict=True) for way in some)
     bulk(
-        connection,
+        db.session.connection(),
         TABLES[Delivery],
         DELIVERY,
         (
@@ -246,7 +252,6 @@ def _insert(press: _Press, new: Sequence[_One]) -> bool:
             for place, (each, way) in enumerate(messages)
         ),
     )
-    return True
 
 
 def _invitation(

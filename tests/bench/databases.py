@@ -76,6 +76,22 @@ def filled(place: str, *, clinics: int, invitations: int, seed: int) -> str:
     return url
 
 
+def fresh(place: str, name: str, folder: Path) -> str:
+    """The address of a database of its own with the clinics of the demo."""
+    if place.startswith("sqlite"):
+        url = f"sqlite:///{folder / name}.db"
+    else:
+        url = place.format(name=name)
+        execute(place.format(name="postgres"), f"CREATE DATABASE {name}")
+    migrated(url)
+    made = composition.create_app(settings_for(url))
+    filling = ["demo", "--password", PASSWORD]
+    done = made.test_cli_runner().invoke(args=filling, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    close(made)
+    return url
+
+
 def names(place: str) -> set[str]:
     from sqlalchemy import create_engine, text
 

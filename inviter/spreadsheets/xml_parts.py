@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from typing import IO, Any
 from xml.parsers import expat
 
-from inviter.unreadable import PIECE
+from inviter.spreadsheets.unreadable import PIECE
 
 MOST_ELEMENTS = 3_000_000  # 100,000 rows of 15 numbers
 MOST_NAMES = 10_000

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from inviter.xml_parts import Part
+from inviter.spreadsheets.xml_parts import Part
 
 DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 UNSHOWN = re.compile(r'"[^"]*"|\\.|\[[^]]*\]|[_*].')

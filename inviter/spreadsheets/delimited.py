@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from inviter.contacts import N_
-from inviter.unreadable import HEAD, OTHER, PIECE, Refused
+from inviter.spreadsheets.unreadable import HEAD, OTHER, PIECE, Refused
 
 SEPARATORS = ",;\t"
 LONGEST_LINE = 4096

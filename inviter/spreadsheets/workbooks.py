@@ -18,9 +18,9 @@ from string import digits as DIGITS
 from typing import BinaryIO, cast
 from xml.parsers.expat import ExpatError
 
-from inviter import cell_formats, xml_parts
 from inviter.contacts import N_
-from inviter.unreadable import OTHER, Refused
+from inviter.spreadsheets import cell_formats, xml_parts
+from inviter.spreadsheets.unreadable import OTHER, Refused
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 MOST_UNPACKED = 100_000_000

@@ -10,9 +10,9 @@ from itertools import chain
 from operator import itemgetter
 from typing import BinaryIO, NamedTuple
 
-from inviter import delimited, unreadable, workbooks
 from inviter.contacts import N_, fold
-from inviter.unreadable import Refused
+from inviter.spreadsheets import delimited, unreadable, workbooks
+from inviter.spreadsheets.unreadable import Refused
 
 __all__ = ["HEADINGS", "MOST_ROWS", "Refused", "Row", "Sheet", "read"]
 
