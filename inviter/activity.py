@@ -65,11 +65,20 @@ def record(
 
 
 def of(invitation: Invitation) -> list[Line]:
-    """All that happened to an invitation, the newest last."""
+    """All that happened to an invitation, the newest last.
+
+    Of one from a file the record has a line for its whole batch: who invited whom, and when, the
+    invitation says itself.
+    """
     found = db.session.execute(
         select(Activity.at, Activity.action, User.name, Activity.details)
         .outerjoin(User, User.id == Activity.by_id)
         .where(Activity.clinic_id == invitation.clinic_id, Activity.invitation_id == invitation.id)
         .order_by(Activity.at, Activity.id)
     )
-    return [Line(at, Action(action), name or None, details) for at, action, name, details in found]
+    lines = [Line(at, Action(action), name or None, details) for at, action, name, details in found]
+    if not any(each.action == Action.INVITED for each in lines) and invitation.invited_by:
+        lines.insert(
+            0, Line(invitation.invited_at, Action.IMPORTED, invitation.invited_by.name, {})
+        )
+    return lines

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from inviter import imports, inviting_many, mending, roster
+from inviter import activity, imports, invitations, inviting_many, mending, roster
 from inviter.db import db
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
@@ -298,6 +298,17 @@ class TestInviting:
         sealed = {"clinic_id": ada.clinic_id, "invitation_id": ada.id}
         code = keys.open_code(ada.code_sealed or "", **sealed)
         assert keys.code_mac(code, clinic_id=ada.clinic_id) == ada.code_mac
+
+    def test_the_history_begins_with_who_confirmed_the_file(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(*people(1))
+        confirm(made, cast, now)
+        work(keys, now)
+        invited = invitations.of(cast.northside, made.ids_to - 2)
+        assert invited is not None
+        lines = [(each.action, each.by) for each in activity.of(invited)]
+        assert lines == [(activity.Action.IMPORTED, "Ana Moreau")]
 
     def test_what_was_mended_later_is_confirmed_later(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime

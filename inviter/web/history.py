@@ -28,6 +28,7 @@ TELLING: dict[Action, tuple[str, ...]] = {
 
 SENTENCES: dict[tuple[Any, ...], str] = {
     (Action.INVITED,): N_("Invited by %(by)s"),
+    (Action.IMPORTED,): N_("Invited by %(by)s, from a file"),
     (Action.SENT, EMAIL): N_("Email sent"),
     (Action.SENT, TEXT): N_("Text sent"),
     (Action.FAILED, EMAIL): N_("Email failed: %(reason)s"),

@@ -22,7 +22,8 @@ DETAILS: dict[Action, list[dict[str, object]]] = {
     ],
     Action.CODE_GIVEN: [{"how": how, "to": to} for how, to in product(GivenHow, GivenTo)],
 }
-OF_AN_INVITATION = [each for each in Action if each != Action.EXPORTED]
+OF_A_CLINIC = (Action.EXPORTED, Action.UPLOADED, Action.IMPORT_CANCELLED)
+OF_AN_INVITATION = [each for each in Action if each not in OF_A_CLINIC]
 
 
 @pytest.mark.parametrize("action", OF_AN_INVITATION)
