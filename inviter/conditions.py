@@ -6,7 +6,7 @@ holds.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
@@ -130,14 +130,17 @@ def words(text: str, providers: Sequence[Provider]) -> tuple[Words, dict[str, An
 
 def given(place: Place, wanted: Filter) -> dict[str, Any]:
     """What fills in the rest."""
-    clinic_id, now, code = place.clinic.id, place.at.now, search.read(wanted.text).code
+    clinic_id, code = place.clinic.id, search.read(wanted.text).code
+    macs = place.keys.code_macs(code, clinic_id=clinic_id) if code else []
+    return {"clinic": clinic_id, "codes": macs, **moments(place.at)}
+
+
+def moments(at: Moment) -> dict[str, datetime]:
     return {
-        "clinic": clinic_id,
-        "codes": place.keys.code_macs(code, clinic_id=clinic_id) if code else [],
-        "now": now,
-        "doubted": now - place.at.doubt_after,
-        "soon_ends": now + SOON,
-        "stays": now - ACCEPTED_STAY,
+        "now": at.now,
+        "doubted": at.now - at.doubt_after,
+        "soon_ends": at.now + SOON,
+        "stays": at.now - ACCEPTED_STAY,
     }
 
 

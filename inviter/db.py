@@ -281,6 +281,6 @@ def _begin(connection: Connection) -> None:
     reads = read_only.get()
     if connection.dialect.name == "sqlite":
         driver.execute(f"PRAGMA query_only = {int(reads)}")
-        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
     elif driver.read_only != reads:
         driver.read_only = reads

@@ -57,7 +57,8 @@
     if (unsure && byId("results")) window.htmx.ajax("get", location.href, { target: "#results", swap: "outerHTML" });
     unsure = false;
     if (kept) banner.prepend(problem = kept);
-    if (opener && opener.isConnected) opener.focus();
+    const back = opener && (opener.isConnected ? opener : byId(opener.id)); // it may be drawn anew
+    if (back) back.focus();
     opener = null;
   });
 
