@@ -81,7 +81,7 @@ def cells_of(data: bytes) -> Iterator[list[str]]:
 
 
 def ours(data: bytes) -> Counter[str]:
-    checked = roster.check(spreadsheets.read(io.BytesIO(data)), REGIONS)
+    checked = roster.check(spreadsheets.read(io.BytesIO(data)).rows, REGIONS)
     return Counter([each.fate.value for each in checked])
 
 
