@@ -11,15 +11,15 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 
-from inviter import contacts, imports, roster
+from inviter import imports
 from inviter.bulk import Reader
 from inviter.contacts import N_
 from inviter.imports import TO_INVITE
 from inviter.listing import LAST, MOST_PAGES, Page
 from inviter.models import Import, ImportRow, ImportState, Invitation
-from inviter.roster import Fate, Recipient
-from inviter.status import Moment
-from inviter.web import addresses, checked, formats, guards, looks, mending_forms
+from inviter.roster import Fate
+from inviter.web import addresses, checked, formats, guards, import_rows, looks
+from inviter.web.import_rows import RowShown
 from inviter.web.mending_forms import RowToFix
 from inviter.web.pages import Pages, in_title, pages_of
 
@@ -73,21 +73,6 @@ class Chip:
     label: str
     url: str
     is_current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RowShown:
-    """`tick`: the field "This is a different person" where only the name is the same."""
-
-    number: int
-    name: str
-    email: str
-    phone: str
-    notes: Sequence[str]
-    known_url: str
-    tick: Any
-    can_leave_out: bool
-    can_put_back: bool
 
 
 class ImportPage:
@@ -291,7 +276,15 @@ class ImportPage:
 
     @property
     def rows(self) -> Sequence[RowShown]:
-        return [self._shown(each) for each in self.page.rows]
+        return [
+            import_rows.shown(
+                each,
+                reader=self._reader,
+                known=self._known.get(each.invitation_id or 0),
+                may_change=self.can_mend,
+            )
+            for each in self.page.rows
+        ]
 
     @property
     def has_ticks(self) -> bool:
@@ -320,44 +313,6 @@ class ImportPage:
     @cached_property
     def _known(self) -> dict[int, Invitation]:
         return imports.known_invitations(self.page.rows)
-
-    def _shown(self, row: ImportRow) -> RowShown:
-        """As it is read; as it was typed, where it cannot be."""
-        who, may = self._read(row), self.can_mend
-        known = self._known.get(row.invitation_id or 0)
-        typed = mending_forms.form_of(row)
-        name = f"{typed.first_name.data} {typed.last_name.data}".strip()
-        return RowShown(
-            number=row.number,
-            name=who.name if who else name,
-            email=(who.email or "") if who else typed.email.data,
-            phone=(who.phone.typed if who.phone else "") if who else typed.phone.data,
-            notes=self._notes_of(row, who, known),
-            known_url=_url_of(known) if known else "",
-            tick=typed.is_different if row.by_name_only and may else None,
-            can_leave_out=may and row.fate in TO_INVITE,
-            can_put_back=may and row.fate == Fate.SKIPPED,
-        )
-
-    def _read(self, row: ImportRow) -> Recipient | None:
-        ticks = {"one_name": row.one_name, "is_different": row.is_different}
-        return roster.check_row(row, self._reader, **ticks).recipient
-
-    def _notes_of(
-        self, row: ImportRow, who: Recipient | None, known: Invitation | None
-    ) -> list[str]:
-        if row.fate == Fate.NEEDS_FIXING:
-            return [RowToFix(row).all_problems]
-        if row.fate in TO_INVITE and who:
-            return [*mending_forms.changed(row.changes), *_reached(who)]
-        if row.fate == Fate.DUPLICATE_IN_FILE:
-            return [_("The same as row %(number)s", number=row.duplicate_of)]
-        if known and row.fate == Fate.ALREADY_INVITED:
-            at = Moment(g.now, guards.settings().doubt_after)
-            return [checked.known(known, g.clinic, at)]
-        if known and known.accepted_at and row.fate == Fate.ALREADY_PATIENT:
-            return [_("Joined %(day)s", day=formats.day(known.accepted_at, g.clinic))]
-        return []
 
 
 class ConfirmPage(ImportPage):
@@ -391,13 +346,3 @@ class ConfirmPage(ImportPage):
             checked.Person(each.name, each.email, each.phone, " ".join(each.notes))
             for each in self.rows
         ]
-
-
-def _reached(who: Recipient) -> list[str]:
-    meant = contacts.email_hint(who.email) if who.email else None
-    hint = _("Did you mean %(address)s?", address=meant) if meant else ""
-    return checked.notes_to_invite(who, hint, sms=guards.settings().sms != "off")
-
-
-def _url_of(invitation: Invitation) -> str:
-    return url_for("invitations.page", slug=g.clinic.slug, invitation_id=invitation.id)
