@@ -34,7 +34,8 @@ from inviter.readdressing import MOST_DRAWS, OutOfCodes
 from inviter.roster import Fate, Recipient
 from inviter.status import DeliveryState, Sending
 
-BATCH = 1000
+BATCH = 250
+"""So many that whoever writes meanwhile hardly waits: SQLite has one writer."""
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
 
 

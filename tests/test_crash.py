@@ -17,7 +17,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 import pytest
 from sqlalchemy import select
@@ -56,8 +56,21 @@ class Browser:
     def post(self, path: str, data: Any, **_: Any) -> Any:
         return self._open(path, urlencode(list(data.items(multi=True))).encode())
 
-    def _open(self, path: str, body: bytes | None = None) -> Any:
-        with self._opener.open(self._url + path, body, LONG) as answer:
+    def upload(self, path: str, fields: dict[str, str], file: str) -> Any:
+        """A form with a file in it."""
+        edge, parts = "edge-of-a-part", []
+        for name, value in fields.items():
+            parts.append(f'form-data; name="{name}"\r\n\r\n{value}')
+        parts.append(f'form-data; name="file"; filename="patients.csv"\r\n\r\n{file}')
+        body = "".join(f"--{edge}\r\nContent-Disposition: {part}\r\n" for part in parts)
+        kind = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        return self._open(path, f"{body}--{edge}--\r\n".encode(), kind)
+
+    def _open(
+        self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        asked = Request(self._url + path, body, headers or {})
+        with self._opener.open(asked, timeout=LONG) as answer:
             page = answer.read().decode()
             request = SimpleNamespace(path=urlsplit(answer.url).path)
         return SimpleNamespace(
@@ -249,3 +262,45 @@ def test_killed_at_any_moment_it_sends_nothing_twice_and_loses_nothing(
     attempts = Counter(each.attempt for each in provider.accepted)
     assert set(recipients.values()) | set(attempts.values()) == {1}, "each at most once"
     assert sent <= set(recipients)
+
+
+UPLOADED = 3000
+
+
+def upload_and_confirm(program: Program) -> None:
+    browser = Browser(program.url)
+    ana = Visitor(browser)  # type: ignore[arg-type]
+    ana.sign_in("ana@example.org", program.password()).open("/c/northside/invite")
+    letters = [chr(97 + n) for n in range(26)]
+    names = [f"{a}{b}{c}" for a in letters for b in letters for c in letters][:UPLOADED]
+    rows = "".join(f"{name},Crash,{name}@example.org,\r\n" for name in names)
+    fields = {"csrf_token": ana.csrf_token, "provider": provider_of(ana)}
+    file = f"First Name,Last Name,Email,Phone Number\r\n{rows}"
+    page = browser.upload("/c/northside/imports", fields, file).request.path
+    ana.open(f"{page}/confirm").submit("Confirm and Invite", form="#confirm-form")
+
+
+def told(program: Program, query: str) -> Any:
+    with closing(sqlite3.connect(program.database)) as connection:
+        return connection.execute(query).fetchone()[0]
+
+
+INVITED = "SELECT count(*) FROM invitation WHERE last_name = 'Crash'"
+WAITING = "SELECT count(*) FROM import_file WHERE state <> 'open'"
+MESSAGES = (
+    "SELECT count(*) FROM delivery JOIN invitation ON invitation.id = delivery.invitation_id"
+    " WHERE last_name = 'Crash'"
+)
+LINES = "SELECT sum(json_extract(details, '$.count')) FROM activity WHERE action = 'file invited'"
+
+
+def test_killed_in_the_middle_of_a_file_it_invites_each_once(program: Program) -> None:
+    with program.running():
+        upload_and_confirm(program)
+        until(lambda: told(program, INVITED) > 0)
+    assert 0 < told(program, INVITED) < UPLOADED
+    with program.running():
+        until(lambda: told(program, WAITING) == 0)
+    assert told(program, INVITED) == UPLOADED
+    assert told(program, MESSAGES) == UPLOADED
+    assert told(program, LINES) == UPLOADED, "what is recorded is what happened"
