@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from inviter import activity, clock, joining, large_demo, status, team
 from inviter.activity import Action
-from inviter.db import db
+from inviter.db import Base, db
 from inviter.keys import Keys
 from inviter.large_demo import Impossible, LargeDemo, spread
 from inviter.listing import code_of
-from inviter.models import Activity, Base, Clinic, Delivery, Invitation, Patient, User
+from inviter.models import Activity, Clinic, Delivery, Invitation, Patient, User
 from inviter.status import DeliveryState, Status
 from tests.conftest import NOW
 from tests.factories import hashed_password
