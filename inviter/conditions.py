@@ -114,18 +114,14 @@ class Words(NamedTuple):
 
 def words(text: str, providers: Sequence[Provider]) -> tuple[Words, dict[str, Any]]:
     """And the words themselves, by the names under which they are left open."""
-    typed, given = search.read(text), dict[str, Any]()
+    typed, left_open, ways = search.read(text), dict[str, Any](), []
     for place, word in enumerate(typed.words):
-        named = (each.id for each in providers if word.name in contacts.fold(each.name))
-        given |= {
-            f"name{place}": word.name,
-            f"named{place}": list(named) if word.name else [],
-            f"email{place}": word.email,
-            f"digits{place}": word.digits,
-        }
-    filled = [bool(each) for each in given.values()]
-    fours = zip(*(filled[start::4] for start in range(4)), strict=True)
-    return Words(tuple(fours), typed.code is not None), given
+        named = [each.id for each in providers if word.name in contacts.fold(each.name)]
+        named = named if word.name else []
+        left_open[f"name{place}"], left_open[f"named{place}"] = word.name, named
+        left_open[f"email{place}"], left_open[f"digits{place}"] = word.email, word.digits
+        ways.append((bool(word.name), bool(named), bool(word.email), bool(word.digits)))
+    return Words(tuple(ways), typed.code is not None), left_open
 
 
 def given(place: Place, wanted: Filter) -> dict[str, Any]:

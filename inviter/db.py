@@ -6,7 +6,8 @@ Nothing here knows a table. The session is `db.session`; views, the worker and c
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -33,6 +34,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -228,16 +230,26 @@ def server_now() -> datetime:
     return told.astimezone(UTC)
 
 
-def end_transaction(*, failed: bool) -> None:
-    """End the session's transaction, and write nothing that was not committed.
-
-    What only read ends by a commit: after a rollback psycopg prepares all its statements anew, and
-    PostgreSQL plans each again.
-    """
-    if read_only.get() and not failed:
-        db.session.commit()
-    else:
+@contextmanager
+def reading() -> Iterator[None]:
+    """For who only looks, in a transaction of its own: none of SQLite's writers waits for it."""
+    token = read_only.set(True)
+    try:
+        yield
+        end_reading()
+    finally:
         db.session.rollback()
+        read_only.reset(token)
+
+
+def end_reading() -> None:
+    """End by a commit what only read, which the database holds it to.
+
+    After a rollback psycopg prepares all its statements anew, and PostgreSQL plans each again. A
+    connection that was lost meanwhile has nothing to lose.
+    """
+    with suppress(OperationalError, PendingRollbackError):
+        db.session.commit()
 
 
 def ping() -> None:

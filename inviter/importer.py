@@ -12,7 +12,7 @@ from datetime import datetime
 
 from inviter import imports, inviting_many, worker
 from inviter.config import Config
-from inviter.db import db, end_transaction, read_only, server_now
+from inviter.db import db, reading, server_now
 from inviter.keys import Keys
 
 PAUSE = 0.02  # seconds
@@ -45,7 +45,9 @@ class Importer:
     def work_once(self, *, now: datetime | None = None) -> bool:
         """One batch of one file; whether there was any. `now` is the database's unless given."""
         with self._context():
-            if not _is_waiting():
+            with reading():
+                is_waiting = inviting_many.is_waiting()
+            if not is_waiting:
                 return False
             inviting_many.invite_batch(
                 keys=self._keys,
@@ -67,13 +69,3 @@ class Importer:
             self.erase_old()
             self._erased = time.monotonic()
         return PAUSE if self.work_once() else worker.POLL
-
-
-def _is_waiting() -> bool:
-    """A look that does not keep SQLite's writers waiting."""
-    token = read_only.set(True)
-    try:
-        return inviting_many.is_waiting()
-    finally:
-        end_transaction(failed=False)
-        read_only.reset(token)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from inviter import logs, outbox
 from inviter.config import Config
-from inviter.db import db, end_transaction, read_only, server_now
+from inviter.db import db, reading, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel
 from inviter.outbox import Claimed, Result
@@ -116,7 +116,9 @@ class Worker:
         """One pass; how many deliveries were taken up. `now` is the database's unless given."""
         with self._context():
             now = now or server_now()
-            if not _is_waiting(now):
+            with reading():
+                is_waiting = outbox.is_waiting(now)
+            if not is_waiting:
                 return 0
             if lapsed := outbox.doubt_lapsed(now=now):
                 log.warning("deliveries in doubt", count=lapsed)
@@ -171,13 +173,3 @@ class Worker:
         except Exception as error:
             log.error("sender broke", delivery=claimed.delivery.id, reason=repr(type(error)))
             return Result(Answer.UNKNOWN, "no-answer")
-
-
-def _is_waiting(now: datetime) -> bool:
-    """A look that does not keep SQLite's writers waiting."""
-    token = read_only.set(True)
-    try:
-        return outbox.is_waiting(now)
-    finally:
-        end_transaction(failed=False)
-        read_only.reset(token)

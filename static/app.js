@@ -54,7 +54,7 @@
     const kept = problem;
     dialog.replaceChildren();
     if (opener) document.title = title;
-    if (unsure && byId("results")) window.htmx.ajax("get", location.href, { target: "#results", swap: "outerHTML" });
+    if (unsure && byId("results")) window.htmx.ajax("get", location.href, { target: "#list", swap: "outerHTML" });
     unsure = false;
     if (kept) banner.prepend(problem = kept);
     const back = opener && (opener.isConnected ? opener : byId(opener.id)); // it may be drawn anew

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from inviter.db import bulk, db, end_transaction, read_only
+from inviter.db import bulk, db, reading
 from inviter.models import Activity, Channel, Clinic, Delivery, Kind, User
 from inviter.status import DeliveryState
 from tests.conftest import NOW
@@ -74,13 +74,8 @@ def test_a_clinic_is_found_though_its_name_was_written_in_bulk(context: None) ->
 
 
 def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: None) -> None:
-    read_only.set(True)
-    try:
-        with pytest.raises(DBAPIError, match=r"read-?only"):
-            db.session.execute(update(Clinic).values(name="Other"))
-        end_transaction(failed=True)
-    finally:
-        read_only.set(False)
+    with pytest.raises(DBAPIError, match=r"read-?only"), reading():
+        db.session.execute(update(Clinic).values(name="Other"))
     db.session.execute(update(Clinic).values(name="Other"))
     assert set(db.session.scalars(select(Clinic.name))) == {"Other"}
 
@@ -88,12 +83,28 @@ def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: N
 def test_what_only_read_leaves_its_statements_prepared(context: None) -> None:
     if db.engine.dialect.name != "postgresql":
         pytest.skip("SQLite prepares nothing on a server")
-    read_only.set(True)
-    try:
-        for _ in range(10):
+    for _ in range(10):
+        with reading():
             db.session.scalars(select(Clinic.name)).all()
-            end_transaction(failed=False)
-        prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%name%'")
-        assert db.session.scalar(prepared) == 1
-    finally:
-        read_only.set(False)
+    prepared = text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%name%'")
+    assert db.session.scalar(prepared) == 1
+
+
+def test_who_lost_the_connection_while_reading_may_write_on_the_next(
+    cast: Cast, context: None
+) -> None:
+    """As when the database is restarted under a worker that looks for work."""
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no connection to lose")
+
+    def look_while_it_is_lost() -> None:
+        with reading():
+            mine = db.session.scalar(text("SELECT pg_backend_pid()"))
+            with db.engine.connect() as other:
+                other.execute(text("SELECT pg_terminate_backend(:mine)"), {"mine": mine})
+            db.session.scalars(select(Clinic.name)).all()
+
+    with pytest.raises(OperationalError):
+        look_while_it_is_lost()
+    db.session.execute(update(Clinic).values(name="Other"))
+    db.session.commit()

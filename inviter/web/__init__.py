@@ -11,7 +11,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from inviter import clock
 from inviter.config import Config
-from inviter.db import end_transaction, read_only
+from inviter.db import db, end_reading, read_only
 from inviter.web import (
     accounts,
     assets,
@@ -126,8 +126,12 @@ def _begin() -> None:
 
 
 def _end(error: BaseException | None) -> None:
-    end_transaction(failed=error is not None)
-    read_only.set(False)
+    try:
+        if read_only.get() and error is None:
+            end_reading()
+        db.session.rollback()
+    finally:
+        read_only.set(False)
 
 
 def _protect(response: Response) -> Response:

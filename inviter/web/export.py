@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from inviter import activity, codes, listing
 from inviter.activity import Action
 from inviter.conditions import Column, Place
-from inviter.db import db, read_only
+from inviter.db import db, end_reading, read_only
 from inviter.listing import InvitedRow
 from inviter.web import addresses, columns, formats
 from inviter.web.addresses import Address
@@ -63,7 +63,7 @@ def _lines(here: Place, ids: Sequence[int], shown: Sequence[Column]) -> Iterator
     yield BOM + line([columns.label(each) for each in shown])
     for start in range(0, len(ids), BATCH):
         rows = listing.rows(here, ids[start : start + BATCH])
-        db.session.rollback()  # a slow reader keeps no transaction open
+        end_reading()  # a slow reader keeps no transaction open
         yield "".join(line([_cell(row, each) for each in shown]) for row in rows)
 
 

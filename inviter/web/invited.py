@@ -32,10 +32,14 @@ class Head(NamedTuple):
 
 
 class Chip(NamedTuple):
-    """A number of patients who need something, and the list of them."""
+    """A number of patients who need something, and the list of them.
+
+    It stands while the list beside it is sorted: with JavaScript the sort is taken from there.
+    """
 
     label: str
     url: str
+    unsorted_url: str
     is_current: bool
 
 
@@ -300,9 +304,11 @@ class InvitedList:
     def _chip(self, kind: Attention, count: int) -> Chip:
         is_current = self._wanted.attention == kind
         everyone = self.address.everyone()
-        url = everyone if is_current else everyone.looking_for(attention=kind)
+        found = everyone if is_current else everyone.looking_for(attention=kind)
+        unsorted = found.looking_for(sort=Column.INVITED, is_descending=True)
         number = f"{COUNT_LIMIT:,}+" if count > COUNT_LIMIT else f"{count:,}"
-        return Chip(formats.attention(kind, number), self._url(url), is_current)
+        words = formats.attention(kind, number)
+        return Chip(words, self._url(found), self._url(unsorted), is_current)
 
     def _shown(self, row: InvitedRow) -> Invited:
         asks = self._asks and row.id == self._row_id

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import activity, imports
 from inviter.activity import Action
-from inviter.db import db, read_only
+from inviter.db import db, end_reading, read_only
 from inviter.models import Import, ImportRow
 from inviter.roster import Fate
 from inviter.spreadsheets import HEADINGS
@@ -53,7 +53,7 @@ def _lines(made: Import) -> Iterator[str]:
     number = 0
     while rows := imports.rows_after(made, number, TO_FIX):
         number = rows[-1].number
-        db.session.rollback()  # a slow reader keeps no transaction open
+        end_reading()  # a slow reader keeps no transaction open
         yield "".join(
             export.line([each.first_name, each.last_name, each.email, each.phone, _why(each)])
             for each in rows

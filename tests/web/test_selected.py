@@ -67,12 +67,14 @@ def test_several_are_sent_again_after_a_check(app: Flask, ana: Visitor, five: li
     assert resent(app) == 3
 
 
+@pytest.mark.parametrize("htmx", [False, True], ids=["plain", "htmx"])
 def test_what_needs_attention_is_counted_anew_after_many_were_removed(
-    app: Flask, cast: Cast, keys: Keys, ana: Visitor, five: list[int]
+    app: Flask, cast: Cast, keys: Keys, five: list[int], htmx: bool
 ) -> None:
     with app.app_context():
         who = recipient("Ada Nocontact")
         made = invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys).id
+    ana = Visitor(app.test_client(), htmx=htmx).sign_in("ana@example.org")
     ana.open("/c/northside/invite")
     assert ana.words("#attention li") == ["1 to be given the code"]
     ticked(ana, made).submit("remove-selected", form=LIST)
