@@ -85,8 +85,7 @@ def test_the_first_accent_may_come_at_the_end_of_a_long_file() -> None:
 
 def test_a_character_may_lie_across_two_pieces_of_the_file() -> None:
     for shift in range(4):
-        text = "x" * shift + HEADINGS + "é,😀,,\r\n" * 20_000
-        text = text.replace("x" * shift + "First", "First" + " " * shift, 1)
+        text = " " * shift + HEADINGS + "é,😀,,\r\n" * 20_000
         for encoding in ("utf-8", "utf-16"):
             found = rows(text.encode(encoding))
             assert len(found) == 20_000

@@ -24,8 +24,8 @@ from inviter.spreadsheets.unreadable import OTHER, Refused
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 MOST_UNPACKED = 100_000_000
-MOST_SHARED = 32_000_000
-MOST_COLUMNS = 1000  # what stands farther to the right is not looked at
+MOST_SHARED = 32_000_000  # bytes, besides 4 for each
+MOST_COLUMNS = 500  # what stands farther to the right is not looked at
 MOST_ROWS = 1_048_576
 LONGEST_CELL = 1000  # no name, email or number is as long: `contacts` refuses what is left
 MOST_BESIDES = 2_000_000  # unpacked, of a part that is neither the sheet nor the shared texts
@@ -99,19 +99,18 @@ class _Workbook:
             raise Refused("other", OTHER)
         sheet = _first_visible(contents, related)
         texts, formats = _Texts(), cell_formats.Formats(contents.from_1904)
-        for kind, target in related.values():
-            if kind == "sharedStrings":
-                self._parse(target, texts, MOST_UNPACKED)
-            elif kind == "styles":
-                self._parse(target, formats, MOST_BESIDES)
+        besides = dict(related.values())  # one of a kind: each is parsed once
+        if "sharedStrings" in besides:
+            self._parse(besides["sharedStrings"], texts, MOST_UNPACKED)
+        if "styles" in besides:
+            self._parse(besides["styles"], formats, MOST_BESIDES)
         cells = _Cells(texts, formats)
         for _ in self._pieces(sheet, cells):
             yield from cells.taken()
 
     def _main_part(self) -> str:
-        if "_rels/.rels" not in self.parts:
-            raise Refused("other", OTHER)
-        for kind, target in self._related("").values():
+        related = self._related("") if "_rels/.rels" in self.parts else {}
+        for kind, target in related.values():
             if kind == "officeDocument":
                 return target
         raise Refused("other", OTHER)
@@ -200,11 +199,12 @@ class _Texts(xml_parts.Part):
         self.is_reading_aid = False
 
     def close_si(self) -> None:
-        self.joined += self.text[:LONGEST_CELL].encode()
+        if self.text:
+            self.joined += self.text[:LONGEST_CELL].encode()
+            self.text = ""
+            if len(self.joined) > MOST_SHARED:
+                raise xml_parts.TooLarge
         self.ends.append(len(self.joined))
-        self.text = ""
-        if len(self.joined) + len(self.ends) * self.ends.itemsize > MOST_SHARED:
-            raise xml_parts.TooLarge
 
     def __getitem__(self, index: int) -> str:
         return self.joined[self.ends[index] : self.ends[index + 1]].decode()
@@ -220,6 +220,7 @@ class _Cells(xml_parts.Part):
         self.number, self.column = 0, -1
         self.kind, self.style = "", ""
         self.row: list[str] = []
+        self.width = MOST_COLUMNS
 
     def taken(self) -> list[tuple[int, list[str]]]:
         done, self.done = self.done, []
@@ -228,7 +229,7 @@ class _Cells(xml_parts.Part):
     def open_row(self, attributes: dict[str, str]) -> None:
         self.number = int(attributes.get("r", self.number + 1))
         self.column, self.row = -1, []
-        if self.number > MOST_ROWS:
+        if not 0 < self.number <= MOST_ROWS:
             raise ValueError("Excel has no such row")
 
     def open_c(self, attributes: dict[str, str]) -> None:
@@ -246,18 +247,20 @@ class _Cells(xml_parts.Part):
     open_t, close_t = open_v, close_v
 
     def close_c(self) -> None:
-        if self.text:
+        if self.text and self.column < self.width:
             self._put(self._shown(self.text[:LONGEST_CELL]))
 
     def close_row(self) -> None:
         if self.row:
             self.done.append((self.number, self.row))
+        if self.number == 1:
+            self.width = len(self.row)  # beyond row 1 nothing has a heading
 
     def _put(self, text: str) -> None:
         row, column = self.row, self.column
         if column == len(row):
             row.append(text)
-        elif column < MOST_COLUMNS:
+        else:
             row.extend([""] * (column + 1 - len(row)))
             row[column] = text
 
