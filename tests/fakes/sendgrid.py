@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from select import select
 from threading import Event, Lock, Thread
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ class Reply:
     def accepts(self) -> bool:
         return 200 <= self.status < 300 and self.end != End.RESET_UNREAD
 
+
+LONGEST_WAIT = 5  # seconds, for the first byte of a request
 
 ACCEPT = Reply()
 UNREAD = Reply(end=End.RESET_UNREAD)
@@ -124,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self.reply = self.server.stand_in.next()
         if self.reply.end == End.RESET_UNREAD:
+            select([self.connection], [], [], LONGEST_WAIT)  # earlier there would be no connection
             return self._reset()
         return super().handle()
 
