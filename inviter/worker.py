@@ -15,15 +15,16 @@ from typing import Protocol
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from inviter import logs, outbox
+from inviter import logs, outbox, settling
 from inviter.config import Config
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel
-from inviter.outbox import Claimed, Result
+from inviter.outbox import Claimed
 from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
+from inviter.settling import Result
 
 THREADS = 16
 POLL = 0.5  # seconds
@@ -120,7 +121,7 @@ class Worker:
                 is_waiting = outbox.is_waiting(now)
             if not is_waiting:
                 return 0
-            if lapsed := outbox.doubt_lapsed(now=now):
+            if lapsed := settling.doubt_lapsed(now=now):
                 log.warning("deliveries in doubt", count=lapsed)
             claimed = outbox.claim(self._threads, now=now)
             db.session.commit()  # before the first call: all that may be called is written down
@@ -140,7 +141,7 @@ class Worker:
         """
         for wait in SETTLE_WAITS:
             try:
-                outbox.settle(claimed, result, now=now)
+                settling.settle(claimed, result, now=now)
                 db.session.commit()
                 return
             except OperationalError as error:

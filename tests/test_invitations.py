@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import activity, contacts, invitations, inviting, joining, outbox
+from inviter import activity, contacts, invitations, inviting, joining, outbox, settling
 from inviter.contacts import Phone
 from inviter.db import db
 from inviter.duplicates import Fate
@@ -25,9 +25,10 @@ from inviter.invitations import (
 )
 from inviter.keys import Keys
 from inviter.models import Answer, Channel, Clinic, Delivery, How, Invitation, Patient
-from inviter.outbox import Claimed, Result
+from inviter.outbox import Claimed
 from inviter.readdressing import OutOfCodes
 from inviter.roster import Recipient
+from inviter.settling import Result
 from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
 from tests.counting import counted
@@ -125,7 +126,7 @@ def claim(now: datetime) -> list[Claimed]:
 
 def settle_all(result: Result, now: datetime) -> None:
     for claimed in claim(now):
-        outbox.settle(claimed, result, now=now)
+        settling.settle(claimed, result, now=now)
     db.session.commit()
 
 
@@ -230,7 +231,7 @@ class TestResend:
         claimed = claim(later)
         resend(ada, cast, later)
         for each in claimed:
-            outbox.settle(each, BUSY, now=later)
+            settling.settle(each, BUSY, now=later)
         assert states(ada, 1) == [WITHDRAWN, WITHDRAWN]
         assert fresh(ada).sending == Sending.UNDER_WAY
 
@@ -240,7 +241,7 @@ class TestResend:
         claimed = claim(later)
         resend(ada, cast, later)
         for each in claimed:
-            outbox.settle(each, REFUSED, now=later)
+            settling.settle(each, REFUSED, now=later)
         db.session.commit()
         assert fresh(ada).sending == Sending.UNDER_WAY
 
@@ -445,7 +446,7 @@ class TestRemove:
         claimed = claim(now)
         remove(ada, cast, now)
         for each in claimed:
-            outbox.settle(each, BUSY, now=now)
+            settling.settle(each, BUSY, now=now)
         assert states(ada) == [WITHDRAWN, WITHDRAWN]
 
     def test_it_is_recorded(self, cast: Cast, ada: Invitation, now: datetime) -> None:
@@ -499,7 +500,7 @@ class TestRemove:
         removers = [lambda e=e: remove(mine(e), cast, now) for e in made]
 
         def settle(claimed: Claimed) -> None:
-            outbox.settle(claimed, BUSY, now=now)
+            settling.settle(claimed, BUSY, now=now)
             db.session.commit()
 
         settlers = [lambda c=c: settle(c) for c in claim(now)]
@@ -531,7 +532,7 @@ class TestRestore:
         claimed = claim(now)
         remove(ada, cast, now)
         for each in claimed:
-            outbox.settle(each, BUSY, now=now)
+            settling.settle(each, BUSY, now=now)
         restore(ada, cast, now)
         assert states(ada) == [QUEUED, QUEUED]
 
@@ -867,8 +868,8 @@ class TestChangeContact:
         self, change: Callable[..., bool], ada: Invitation, now: datetime
     ) -> None:
         email, text = claim(now)
-        outbox.settle(email, REFUSED, now=now)
-        outbox.settle(text, ACCEPTED, now=now)
+        settling.settle(email, REFUSED, now=now)
+        settling.settle(text, ACCEPTED, now=now)
         assert not change(ada, email=OTHER_EMAIL)
 
     def test_a_contact_that_is_only_added_changes_no_code(
@@ -889,7 +890,7 @@ class TestChangeContact:
         self, change: Callable[..., bool], cast: Cast, ada: Invitation, now: datetime
     ) -> None:
         email, _text = claim(now)
-        outbox.settle(email, ACCEPTED, now=now)
+        settling.settle(email, ACCEPTED, now=now)
         change(ada, email=OTHER_EMAIL)
         found = fresh(ada)
         assert (found.generation, found.sending, found.resent_at) == (2, Sending.NONE, None)
@@ -913,7 +914,7 @@ class TestChangeContact:
         sent = claim(now)
         change(ada, email=OTHER_EMAIL)
         for each in sent:
-            outbox.settle(each, ACCEPTED, now=now)
+            settling.settle(each, ACCEPTED, now=now)
         db.session.commit()
         assert fresh(ada).sending == Sending.NONE
 
@@ -1006,7 +1007,7 @@ class TestChangeContact:
         email, text = claim(now)
         change(ada, email=OTHER_EMAIL)
         for each in (email, text):
-            outbox.settle(each, BUSY, now=now)
+            settling.settle(each, BUSY, now=now)
         assert states(ada) == [WITHDRAWN, WITHDRAWN]
 
     def test_fixed_and_resent_in_one_go(

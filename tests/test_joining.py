@@ -7,12 +7,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import joining, outbox, patients
+from inviter import joining, outbox, patients, settling
 from inviter.db import db
 from inviter.joining import Closed
 from inviter.keys import Keys
 from inviter.models import Activity, Answer, Delivery, How, Invitation, Patient, User
-from inviter.outbox import Result
+from inviter.settling import Result
 from inviter.status import DeliveryState, Status
 from tests.at_once import at_once
 from tests.factories import Cast, account, invite, recipient
@@ -132,7 +132,7 @@ def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
     claimed = outbox.claim(9, now=now)
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
     for each in claimed:
-        outbox.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
+        settling.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
     assert not outbox.is_waiting(now + timedelta(days=9))
 
 

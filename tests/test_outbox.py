@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from inviter import inviting, outbox
+from inviter import inviting, outbox, settling
 from inviter.activity import Action
 from inviter.db import db
 from inviter.keys import Keys
@@ -25,7 +25,8 @@ from inviter.models import (
     Kind,
     User,
 )
-from inviter.outbox import FIRST_WAIT, LEASE, LONGEST_WAIT, MOST_ATTEMPTS, Claimed, Result
+from inviter.outbox import LEASE, Claimed
+from inviter.settling import FIRST_WAIT, LONGEST_WAIT, MOST_ATTEMPTS, Result
 from inviter.status import DeliveryState, Sending
 from tests.at_once import at_once
 from tests.factories import Cast, account, invite, recipient
@@ -106,13 +107,13 @@ def claim_one(now: datetime) -> Claimed:
 
 
 def settle(claimed: Claimed, result: Result, now: datetime) -> bool:
-    was_ours = outbox.settle(claimed, result, now=now)
+    was_ours = settling.settle(claimed, result, now=now)
     db.session.commit()
     return was_ours
 
 
 def sweep(now: datetime) -> int:
-    lapsed = outbox.doubt_lapsed(now=now)
+    lapsed = settling.doubt_lapsed(now=now)
     db.session.commit()
     return lapsed
 

@@ -35,7 +35,7 @@ USE_CASES = (
         "outbox",
     ),
     *("imports", "inviting_many", "mending"),
-    *("patients", "readdressing", "refusals", "selection", "team"),
+    *("patients", "readdressing", "refusals", "selection", "settling", "standing", "team"),
 )
 EDGES = (
     *(

@@ -32,10 +32,11 @@ from inviter.models import (
     MailboxMessage,
     User,
 )
-from inviter.outbox import LEASE, Result
+from inviter.outbox import LEASE
 from inviter.senders import Message, Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
+from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
 from inviter.web import auth
 from inviter.worker import Worker

@@ -1,4 +1,4 @@
-"""What carries a message out of the house: one method, three answers (`outbox.Result`).
+"""What carries a message out of the house: one method, three answers (`settling.Result`).
 
 A sender says `refused` only where the message has certainly not left, and `unknown` where it may
 have. It makes one call, and never tries again by itself.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from inviter.models import Channel
-from inviter.outbox import Result
+from inviter.settling import Result
 
 
 @dataclass(frozen=True, slots=True)

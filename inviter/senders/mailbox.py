@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from inviter import clock
 from inviter.db import db
 from inviter.models import Answer, MailboxMessage
-from inviter.outbox import Result
 from inviter.senders import Message
+from inviter.settling import Result
 
 
 class Mailbox:

@@ -15,8 +15,8 @@ from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
 from inviter.models import Answer
-from inviter.outbox import Result
 from inviter.senders import Message
+from inviter.settling import Result
 
 API = "https://api.sendgrid.com"
 TIMEOUT = 10  # seconds; the package has none of its own

@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from inviter.db import db
 from inviter.models import Answer, Channel, MailboxMessage
-from inviter.outbox import Result
 from inviter.senders import Message
 from inviter.senders.mailbox import Mailbox
+from inviter.settling import Result
 
 pytestmark = pytest.mark.usefixtures("context")
 

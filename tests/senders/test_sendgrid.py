@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 
 from inviter.models import Answer
-from inviter.outbox import Result
 from inviter.senders import Message
 from inviter.senders.sendgrid import SendGrid
+from inviter.settling import Result
 from tests.fakes.sendgrid import (
     ACCEPT,
     ACCEPT_THEN_HALF,
