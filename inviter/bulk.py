@@ -7,6 +7,7 @@ What a Reader remembers is bounded, and goes with it: one is made for each file.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
+from typing import Protocol
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
@@ -41,15 +42,40 @@ SPECIAL = (
 )
 
 
+class Cells(Protocol):
+    """Those of one row, as they were typed."""
+
+    @property
+    def first_name(self) -> str: ...
+    @property
+    def last_name(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def phone(self) -> str: ...
+
+
 class Reader:
     """Reads like `contacts`: the same answers, and the same Problem raised."""
 
     def __init__(self, regions: Sequence[str]) -> None:
         self._regions = tuple(regions)
-        self._gets_texts = _texted(self._regions)
+        self._gets_texts = _texted(self._regions).fullmatch
         self._name: Callable[[str], str | None] = lru_cache(NAMES)(_name)
         self._reaches: Callable[[str], bool] = lru_cache(DOMAINS)(_reaches)
         self.fold: Callable[[str], str] = lru_cache(NAMES)(fold)
+
+    def row(self, cells: Cells) -> tuple[str, str, str | None, Phone | None] | None:
+        """What all four cells of a row are, where it is sure what `contacts` says, else None."""
+        first, last = self._known_name(cells.first_name), self._known_name(cells.last_name)
+        if not (first and last):
+            return None
+        email, phone = cells.email or None, None
+        if email and not (email := self.plain_email(email)):
+            return None
+        if cells.phone and not (phone := self.plain_phone(cells.phone)):
+            return None
+        return first, last, email, phone
 
     def first_name(self, text: str) -> str:
         return self._known_name(text) or contacts.first_name(text)
@@ -61,14 +87,10 @@ class Reader:
         return f"{self.fold(first)} {self.fold(last)}".strip()
 
     def email(self, text: str) -> str | None:
-        if not text:
-            return None
-        return self.plain_email(text) or contacts.email(text)
+        return (self.plain_email(text) or contacts.email(text)) if text else None
 
     def phone(self, text: str) -> Phone | None:
-        if not text:
-            return None
-        return self.plain_phone(text) or contacts.phone(text, self._regions)
+        return (self.plain_phone(text) or contacts.phone(text, self._regions)) if text else None
 
     def plain_email(self, text: str) -> str | None:
         """The address where it is sure what `contacts` says, else None."""
@@ -80,11 +102,9 @@ class Reader:
         plain = PLAIN_PHONE.fullmatch(text.strip())
         if not plain:
             return None
-        whole, digits, apart, bracketed, area, exchange, line = plain.groups()
-        national = digits or f"{bracketed or area}{exchange}{line}"
-        if not self._gets_texts.fullmatch(national):
-            return None
-        return Phone(f"+1{national}", whole or apart, True)
+        whole, national, apart, bracketed, area, exchange, line = plain.groups()
+        national = national or f"{bracketed or area}{exchange}{line}"
+        return Phone(f"+1{national}", whole or apart, True) if self._gets_texts(national) else None
 
     def _known_name(self, text: str) -> str | None:
         """No long text is remembered."""

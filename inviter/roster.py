@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from inviter.bulk import Reader
+from inviter.bulk import Cells, Reader
 from inviter.contacts import BIDI, LOOK_ALIKES, N_, Phone, Problem
 
 CODED = "xn--"
@@ -41,19 +41,11 @@ class Recipient(NamedTuple):
         return bool(self.phone and self.phone.can_text)
 
 
-class Row(Protocol):
-    """One row of a file: its number there, and its cells as they were typed."""
+class Row(Cells, Protocol):
+    """One row of a file: its number there, and its cells."""
 
     @property
     def number(self) -> int: ...
-    @property
-    def first_name(self) -> str: ...
-    @property
-    def last_name(self) -> str: ...
-    @property
-    def email(self) -> str: ...
-    @property
-    def phone(self) -> str: ...
     @property
     def extra(self) -> bool:
         """Whether it has more cells than there are headings."""
@@ -104,7 +96,8 @@ def check(rows: Iterable[Row], regions: Sequence[str]) -> Iterator[Checked]:
     """Each row of a file in its order, one at a time; nothing is read ahead."""
     reader, seen = Reader(regions), Seen()
     for row in rows:
-        yield unless_repeated(check_row(row, reader), seen)
+        checked = check_row(row, reader)
+        yield unless_repeated(checked, seen) if checked.recipient else checked
 
 
 def check_row(
@@ -112,16 +105,18 @@ def check_row(
 ) -> Checked:
     """A row by itself, in the file or mended by staff, who may have ticked "Has one name only" and
     "This is a different person"."""
-    read, problems = _read(row, reader, one_name=one_name and not row.last_name.strip())
-    if problems:
-        return Checked(row, Fate.NEEDS_FIXING, problems=problems)
+    read = None if row.extra or one_name else reader.row(row)
+    if read is None:
+        read, problems = _read(row, reader, one_name=one_name and not row.last_name.strip())
+        if problems:
+            return Checked(row, Fate.NEEDS_FIXING, problems=problems)
     first, last, email, phone = read
     key = reader.name_key(first, last)
     recipient = Recipient(first, last, key, email, phone, is_different)
     if _is_as_typed(row, recipient):
         return Checked(row, Fate.READY, recipient)
     changes = _changes(row, recipient)
-    return Checked(row, Fate.CHANGED if changes else Fate.READY, recipient, changes=changes)
+    return Checked(row, Fate.CHANGED if changes else Fate.READY, recipient, NOTHING, changes)
 
 
 class Earlier(NamedTuple):
@@ -140,23 +135,26 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._with_contact: dict[int, int] = {}
-        self._named: dict[int, int] = {}
+        self._first_with_contact = dict[int, int]().setdefault
+        self._first_named = dict[int, int]().setdefault
         self._bare: dict[int, int] = {}
 
     def add(self, one: Recipient, number: int) -> Earlier | None:
         """The same person before. Rows come in the order of their numbers."""
-        by_contact, by_name, name = number, number, hash(one.name_key)
-        email, phone = one.email, one.number
-        for contact in (email, phone):
-            if contact:
-                first = self._with_contact.setdefault(hash((name, contact)), number)
-                by_contact = first if first < by_contact else by_contact
-        named = self._named.setdefault(name, number)
-        is_bare = not (email or phone)
-        bare = self._bare.setdefault(name, number) if is_bare else self._bare.get(name, number)
-        if not one.is_different:
-            by_name = named if is_bare else bare
+        _, _, key, email, phone, is_different = one
+        name, by_contact = hash(key), number
+        if email:
+            by_contact = self._first_with_contact(hash((name, email)), number)
+        if phone:
+            by_phone = self._first_with_contact(hash((name, phone[0])), number)
+            by_contact = by_phone if by_phone < by_contact else by_contact
+        by_name = self._first_named(name, number)
+        if email or phone:
+            by_name = self._bare.get(name, number)
+        else:
+            self._bare.setdefault(name, number)
+        if is_different:
+            by_name = number
         earliest = by_name if by_name < by_contact else by_contact
         return Earlier(earliest, by_name < by_contact) if earliest < number else None
 
@@ -177,7 +175,7 @@ def unless_repeated(checked: Checked, seen: Seen) -> Checked:
     )
 
 
-def _read(row: Row, reader: Reader, *, one_name: bool) -> tuple[list[Any], dict[str, Problem]]:
+def _read(row: Row, reader: Reader, *, one_name: bool) -> tuple[Any, dict[str, Problem]]:
     """What its cells were read as, and all that is wrong, so that it is said at once."""
     read: list[Any] = []
     problems: dict[str, Problem] = {}
@@ -212,11 +210,12 @@ def _changes(row: Row, kept: Recipient) -> Mapping[str, Change]:
 
 def _is_as_typed(row: Row, kept: Recipient) -> bool:
     """Most rows are; what is left blank counts."""
+    first, last, _, email, phone, _ = kept
     return (
-        kept.first_name == row.first_name
-        and kept.last_name == row.last_name
-        and (kept.email is None or kept.email == row.email)
-        and (kept.phone is None or kept.phone.typed == row.phone)
+        first == row.first_name
+        and last == row.last_name
+        and (email is None or email == row.email)
+        and (phone is None or phone.typed == row.phone)
     )
 
 

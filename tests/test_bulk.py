@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inviter import bulk, contacts, crowd
 from inviter.bulk import Reader
+from inviter.spreadsheets import Row
 from tests import typed
 from tests.typed import verdict
 
@@ -141,6 +142,24 @@ def test_an_answer_is_the_same_when_it_is_remembered() -> None:
             assert_same(reader.first_name, contacts.first_name, text)
             assert_same(reader.last_name, contacts.last_name, text)
             assert_same(reader.email, contacts.email, text)
+
+
+def test_a_row_is_decided_at_once_only_where_each_of_its_cells_is_sure() -> None:
+    reader, random = Reader(HOME), Random(5)
+    decided = 0
+    for _ in range(MANY):
+        cells = typed.name(random), typed.name(random), typed.email(random), typed.phone(random)
+        some = [cell if random.random() < 0.8 else "" for cell in cells[2:]]
+        row = Row(2, *cells[:2], *some)
+        if read := reader.row(row):
+            decided += 1
+            assert read == (
+                contacts.first_name(row.first_name),
+                contacts.last_name(row.last_name),
+                contacts.email(row.email),
+                contacts.phone(row.phone, HOME),
+            )
+    assert decided > MANY // 100
 
 
 def test_where_ten_digits_are_another_countrys_nothing_is_decided_here() -> None:

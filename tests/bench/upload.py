@@ -81,8 +81,10 @@ def cells_of(data: bytes) -> Iterator[list[str]]:
 
 
 def ours(data: bytes) -> Counter[str]:
-    checked = roster.check(spreadsheets.read(io.BytesIO(data)).rows, REGIONS)
-    return Counter([each.fate.value for each in checked])
+    fates: Counter[str] = Counter()
+    for each in roster.check(spreadsheets.read(io.BytesIO(data)).rows, REGIONS):
+        fates[each.fate.value] += 1
+    return fates
 
 
 def plain_loop(data: bytes) -> Counter[str]:
