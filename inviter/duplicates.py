@@ -4,7 +4,7 @@ Same clinic, same folded name, and the same email or phone; or the same name whe
 contact at all. Families share addresses: same contact under another name is another patient.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,9 +14,10 @@ from sqlalchemy import BigInteger, BindParameter, and_, bindparam, func, or_, se
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
+from inviter import roster
 from inviter.contacts import Phone
 from inviter.db import db
-from inviter.models import Clinic, Invitation, Patient
+from inviter.models import Clinic, ImportRow, Invitation, Patient
 from inviter.roster import Recipient
 
 
@@ -82,14 +83,35 @@ class Met(NamedTuple):
 
 
 def known(clinic_id: int, recipients: Sequence[Recipient]) -> list[Met | None]:
-    """As `check` of each alone, for many: only ids are read, and no contact is compared with
-    those of others."""
+    """As `check` of each alone, for some: only ids are read, and no contact is compared with those
+    of others."""
     here = {"clinic": clinic_id, "names": list({each.name_key for each in recipients})}
-    by_name: dict[str, list[Any]] = {}
-    for query in (KNOWN_PATIENTS, KNOWN_INVITATIONS):  # who has joined counts first
-        for each in db.session.execute(query, here) if recipients else ():
-            by_name.setdefault(each.name_key, []).append(each)
+    by_name = _grouped((KNOWN_PATIENTS, KNOWN_INVITATIONS), here) if recipients else {}
     return [_meet(each, by_name.get(each.name_key, ())) for each in recipients]
+
+
+def known_of_rows(
+    clinic_id: int,
+    import_id: int,
+    people: Mapping[int, Recipient],
+    *,
+    but_by_contact: bool = False,
+) -> dict[int, Met]:
+    """As `known`, for rows of a file that are written down; by row number, whoever is known.
+
+    `but_by_contact` leaves out who is known by name and contact: to whom the unique indexes refuse
+    a second invitation. Most rows have a contact and are then compared with few.
+    """
+    if not people:
+        return {}
+    here = {"clinic": clinic_id, "file": import_id, "first": min(people), "last": max(people)}
+    there = BARE_OF_ROWS if but_by_contact else INVITATIONS_OF_ROWS
+    namesakes = _grouped((PATIENTS_OF_ROWS, there), here)
+    met = {number: _meet(people[number], found) for number, found in namesakes.items()}
+    if but_by_contact:
+        bare = {number: who for number, who in people.items() if not (who.email or who.phone)}
+        met |= zip(bare, known(clinic_id, list(bare.values())), strict=True)
+    return {number: who for number, who in met.items() if who}
 
 
 def _meet(recipient: Recipient, of_the_name: Iterable[Any]) -> Met | None:
@@ -98,6 +120,15 @@ def _meet(recipient: Recipient, of_the_name: Iterable[Any]) -> Met | None:
             fate = Fate.ALREADY_PATIENT if each.has_joined else Fate.ALREADY_INVITED
             return Met(fate, each.invitation_id, likeness == Likeness.NAME)
     return None
+
+
+def _grouped(queries: Iterable[Any], here: dict[str, Any]) -> dict[Any, list[Any]]:
+    """By the first column; who has joined counts first."""
+    found: dict[Any, list[Any]] = {}
+    for query in queries:
+        for each in db.session.execute(query, here):
+            found.setdefault(each[0], []).append(each)
+    return found
 
 
 def same_as(
@@ -120,14 +151,28 @@ def in_line(one: Recipient | Invitation) -> tuple[str, str, str]:
 
 def next_twin(clinic_id: int, recipient: Recipient) -> int:
     """Namesakes without contact are told apart by a number, where staff said they differ."""
-    if not recipient.is_different:
-        return 0
-    last = db.session.scalar(
-        select(func.max(Invitation.twin)).where(
-            Invitation.clinic_id == clinic_id, Invitation.name_key == recipient.name_key
+    return Twins(clinic_id).next(recipient)
+
+
+class Twins:
+    """The same for many who are about to be invited together, those told apart after the others."""
+
+    def __init__(self, clinic_id: int) -> None:
+        self._clinic_id = clinic_id
+        self._last: dict[str, int] = {}
+
+    def next(self, recipient: Recipient) -> int:
+        key = recipient.name_key
+        twin = max(self._last.get(key, -1), self._known(key)) + 1 if recipient.is_different else 0
+        self._last[key] = twin
+        return twin
+
+    def _known(self, name_key: str) -> int:
+        query = select(func.max(Invitation.twin)).where(
+            Invitation.clinic_id == self._clinic_id, Invitation.name_key == name_key
         )
-    )
-    return 0 if last is None else last + 1
+        last = db.session.scalar(query)
+        return -1 if last is None else last
 
 
 @contextmanager
@@ -203,27 +248,36 @@ def _shares_contact(one: Recipient, other: Invitation) -> bool:
 
 LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
 NAMES: BindParameter[str] = bindparam("names", expanding=True)
-CLINIC = bindparam("clinic", type_=BigInteger)
-INVITATION, PATIENT = Invitation.__table__.c, Patient.__table__.c
-KNOWN_PATIENTS = select(
-    PATIENT.name_key,
-    PATIENT.email,
-    PATIENT.phone,
-    PATIENT.invitation_id,
+CLINIC, FILE = bindparam("clinic", type_=BigInteger), bindparam("file", type_=BigInteger)
+FIRST, LAST = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+INVITATION, PATIENT, ROW = Invitation.__table__.c, Patient.__table__.c, ImportRow.__table__.c
+AS_PATIENT = (
+    *(PATIENT.name_key, PATIENT.email, PATIENT.phone, PATIENT.invitation_id),
     true().label("has_joined"),
-).where(PATIENT.clinic_id == CLINIC, PATIENT.name_key.in_(NAMES), PATIENT.removed_at.is_(None))
-KNOWN_INVITATIONS = select(
-    INVITATION.name_key,
-    INVITATION.email,
-    INVITATION.phone,
+)
+AS_INVITED = (
+    *(INVITATION.name_key, INVITATION.email, INVITATION.phone),
     INVITATION.id.label("invitation_id"),
     INVITATION.accepted_at.is_not(None).label("has_joined"),
-).where(
-    INVITATION.clinic_id == CLINIC,
-    INVITATION.name_key.in_(NAMES),
-    INVITATION.removed_at.is_(None),
+)
+PATIENTS = (PATIENT.clinic_id == CLINIC, PATIENT.removed_at.is_(None))
+INVITED = (
+    *(INVITATION.clinic_id == CLINIC, INVITATION.removed_at.is_(None)),
     INVITATION.erased_at.is_(None),
 )
+ROWS = (
+    *(ROW.clinic_id == CLINIC, ROW.import_id == FILE, ROW.number.between(FIRST, LAST)),
+    ROW.fate.in_((roster.Fate.READY, roster.Fate.CHANGED)),
+)
+KNOWN_PATIENTS = select(*AS_PATIENT).where(*PATIENTS, PATIENT.name_key.in_(NAMES))
+KNOWN_INVITATIONS = select(*AS_INVITED).where(*INVITED, INVITATION.name_key.in_(NAMES))
+PATIENTS_OF_ROWS = select(ROW.number, *AS_PATIENT).where(
+    *ROWS, *PATIENTS, PATIENT.name_key == ROW.name_key
+)
+INVITATIONS_OF_ROWS = select(ROW.number, *AS_INVITED).where(
+    *ROWS, *INVITED, INVITATION.name_key == ROW.name_key
+)
+BARE_OF_ROWS = INVITATIONS_OF_ROWS.where(INVITATION.email.is_(None), INVITATION.phone.is_(None))
 
 
 def _invitations_named(

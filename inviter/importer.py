@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from inviter import imports, inviting_many, worker
+from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.db import db, reading, server_now
+from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
 
-PAUSE = 0.02  # seconds
+PAUSE = 0.01  # seconds
 ERASE_EVERY = 3600  # seconds
 
 
@@ -32,6 +34,7 @@ class Importer:
         self._context = context
         self._settings = settings
         self._keys = keys
+        self._reader = Reader(settings.sms_regions)
         self._stopping = threading.Event()
         self._erased = float("-inf")
 
@@ -45,16 +48,17 @@ class Importer:
     def work_once(self, *, now: datetime | None = None) -> bool:
         """One batch of one file; whether there was any. `now` is the database's unless given."""
         with self._context():
+            now = now or server_now()
             with reading():
-                is_waiting = inviting_many.is_waiting()
-            if not is_waiting:
+                batch = inviting_many.next_batch(
+                    keys=self._keys,
+                    reader=self._reader,
+                    sms=self._settings.sms != "off",
+                    now=now,
+                )
+            if batch is None:
                 return False
-            inviting_many.invite_batch(
-                keys=self._keys,
-                regions=self._settings.sms_regions,
-                sms=self._settings.sms != "off",
-                now=now or server_now(),
-            )
+            inviting_many.invite(batch, now=now)
             db.session.commit()
             return True
 
@@ -68,4 +72,7 @@ class Importer:
         if time.monotonic() - self._erased > ERASE_EVERY:
             self.erase_old()
             self._erased = time.monotonic()
-        return PAUSE if self.work_once() else worker.POLL
+        try:
+            return PAUSE if self.work_once() else worker.POLL
+        except Overtaken:  # another worker was first, or a person: the next pass sees it
+            return worker.POLL

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, duplicates
@@ -25,7 +25,7 @@ from inviter.team import Provider
 
 KEEP_FOR = timedelta(days=7)
 """So long rows may be mended and confirmed; then they are erased."""
-BATCH = 1000
+BATCH = 4000
 PER_PAGE = 50
 TO_INVITE = (Fate.READY, Fate.CHANGED)
 DONE = (Fate.INVITED, Fate.SKIPPED)
@@ -34,6 +34,15 @@ DONE = (Fate.INVITED, Fate.SKIPPED)
 TABLE: Any = ImportRow.__table__
 ROW = TABLE.c
 COLUMNS = tuple(each.name for each in ROW)
+KNOWN = (
+    update(TABLE)
+    .where(
+        ROW.clinic_id == bindparam("clinic"),
+        ROW.import_id == bindparam("file"),
+        ROW.number == bindparam("row"),
+    )
+    .values({name: bindparam(name) for name in duplicates.Met._fields})
+)
 
 
 def begin(
@@ -64,11 +73,15 @@ def begin(
 
 def write(made: Import, rows: Sequence[Checked]) -> None:
     """One batch, each row with what the database knows of who it is."""
-    fit = [each for each in rows if each.fate in TO_INVITE and each.recipient]
-    known = duplicates.known(made.clinic_id, [each.recipient for each in fit if each.recipient])
-    met = {each.row.number: who for each, who in zip(fit, known, strict=True)}
-    tuples = (_values(made, each, met.get(each.row.number)) for each in rows)
-    bulk(db.session.connection(), TABLE, COLUMNS, tuples)
+    connection = db.session.connection()
+    bulk(connection, TABLE, COLUMNS, (_values(made, each) for each in rows))
+    people = {each.row.number: each.recipient for each in rows if each.recipient}
+    known = duplicates.known_of_rows(made.clinic_id, made.id, people)
+    if known:
+        here = {"clinic": made.clinic_id, "file": made.id}
+        connection.execute(
+            KNOWN, [here | {"row": row} | met._asdict() for row, met in known.items()]
+        )
 
 
 def batches(rows: Iterable[Checked]) -> Iterator[list[Checked]]:
@@ -205,20 +218,18 @@ def stored_changes(changes: Mapping[str, Change]) -> dict[str, Any] | None:
     return {cell: [each.template, each.typed] for cell, each in changes.items()} or None
 
 
-def _values(made: Import, checked: Checked, met: duplicates.Met | None) -> tuple[Any, ...]:
+def _values(made: Import, checked: Checked) -> tuple[Any, ...]:
     """In the order of COLUMNS."""
     typed, who = checked.row, checked.recipient
     return (
         *(made.clinic_id, made.id),
         *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone),
         *(typed.extra, False, False),
-        met.fate if met else checked.fate,
+        checked.fate,
         who.name_key if who else "",
-        stored(checked.problems),
-        stored_changes(checked.changes),
-        checked.duplicate_of,
-        met.by_name_only if met else checked.by_name_only,
-        met.invitation_id if met else None,
+        stored(checked.problems) if checked.problems else None,
+        stored_changes(checked.changes) if checked.changes else None,
+        *(checked.duplicate_of, checked.by_name_only, None),
     )
 
 

@@ -1,11 +1,13 @@
 """The patients of a confirmed file are invited: batch by batch, each whole or not at all.
 
-A batch and what it did to its rows are one transaction: killed at any moment, the next one goes on
-where the last that was committed ended. Whoever works on a file holds its row, so that two workers
-take turns. Someone invited meanwhile, by whatever way, is not invited again: the row says so.
+What takes time is made ready while only reading (`next_batch`). Writing a batch and what it did to
+its rows is one short transaction (`invite`): killed at any moment, the next one goes on where the
+last that was committed ended. Someone invited meanwhile, by whatever way, is not invited again: the
+row says so.
 """
 
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +18,8 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, codes, duplicates, imports, invitations, outbox, roster
 from inviter.activity import Action
 from inviter.bulk import Reader
-from inviter.db import bulk, change, db, locked, new_ids
+from inviter.contacts import Problem
+from inviter.db import any_of, bulk, change, db, locked, new_ids
 from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_id
@@ -32,15 +35,18 @@ from inviter.models import (
 )
 from inviter.readdressing import MOST_DRAWS, OutOfCodes
 from inviter.roster import Fate, Recipient
+from inviter.spreadsheets import Row
 from inviter.status import DeliveryState, Sending
 
-BATCH = 250
+BATCH = 400
 """So many that whoever writes meanwhile hardly waits: SQLite has one writer."""
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
+ROW: Any = ImportRow.__table__.c
 
 
 class Overtaken(Exception):
-    """Someone else has confirmed or cancelled it, or its time is over."""
+    """Someone else has confirmed or cancelled it, or its time is over; of a batch: it can't be
+    written as it was made ready, and is to be made ready anew."""
 
 
 def confirm(made: Import, *, key: str, by: User, now: datetime) -> None:
@@ -81,127 +87,114 @@ def cancel(made: Import, *, by: User, now: datetime) -> int:
     return stopped
 
 
-def is_waiting() -> bool:
-    """Whether any file is to be worked on; only reads."""
-    query = select(Import.id).where(Import.state == ImportState.INVITING).limit(1)
-    return db.session.scalar(query) is not None
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a confirmed file, as they were read, with all that inviting them needs."""
+
+    clinic_id: int
+    import_id: int
+    ids_to: int
+    confirmed: tuple[str | None, datetime | None]
+    """By which press: after another one the rows may say something else."""
+    people: Sequence["_One"]
+    to_fix: Mapping[int, Mapping[str, Problem]]
+    """What can no longer be read, since a setting has changed; by row number."""
 
 
-def invite_batch(
+class _One(NamedTuple):
+    """A row, who it is, how they are reached, and their invitation but for `twin`."""
+
+    number: int
+    recipient: Recipient
+    ways: Sequence[Channel]
+    invitation: tuple[Any, ...]
+
+
+def next_batch(
     *,
     keys: Keys,
-    regions: Sequence[str],
+    reader: Reader,
     sms: bool,
     now: datetime,
     new_code: Callable[[], str] = codes.random_code,
     size: int = BATCH,
-) -> int:
-    """The next batch of some file that nobody else works on; how many rows were decided.
+) -> Batch | None:
+    """Of any confirmed file, so that none waits for all of another; None where there is none.
 
-    The caller commits. A file of which nothing is left is open again, for what needs fixing.
+    Only reads. Without people and without what is to be fixed the file is done.
     """
-    made = _next()
-    if made is None:
-        return 0
-    rows = _to_invite(made, size)
-    if not rows:
+    waiting = select(Import).where(Import.state == ImportState.INVITING)
+    found = db.session.scalars(
+        waiting.options(joinedload(Import.clinic)).execution_options(populate_existing=True)
+    ).all()
+    if not found:
+        return None
+    made = secrets.choice(found)
+    people, to_fix = _read(_to_invite(made, size), reader)
+    drawn = _draw(made.clinic_id, len(people), keys, new_code)
+    at = made.confirmed_at or now
+    common = _Common(made, keys, at, invitations.expiry(made.clinic, at), sms)
+    return Batch(
+        made.clinic_id,
+        made.id,
+        made.ids_to,
+        (made.confirm_key, made.confirmed_at),
+        [common.one(*each, *code) for each, code in zip(people, drawn.items(), strict=True)],
+        to_fix,
+    )
+
+
+def invite(batch: Batch, *, now: datetime) -> int:
+    """Write it, in a transaction that the caller commits; how many rows were decided.
+
+    A file of which nothing is left is open again, for what needs fixing. Raises Overtaken; then
+    nothing of it may be committed.
+    """
+    made = _hold_for(batch)
+    if not (batch.people or batch.to_fix):
         made.state = ImportState.OPEN
         db.session.flush()
         return 0
-    press = _Press(made, keys, tuple(regions), sms, now, new_code)
-    while not _invite(press, rows):
-        pass  # someone was invited at this very moment: who it was is known by now
-    return len(rows)
+    for number, problems in batch.to_fix.items():
+        _set(made, [number], fate=Fate.NEEDS_FIXING, problems=imports.stored(problems))
+    if new := _invite_unknown(made, batch.people):
+        _queue(made, new, now)
+        numbers = [each.number for each in new]
+        ids = made.ids_to - ImportRow.number
+        if _set(made, numbers, fate=Fate.INVITED, invitation_id=ids) != len(new):
+            raise Overtaken
+    _record(made, len(new), now)
+    return len(batch.people) + len(batch.to_fix)
 
 
 @dataclass(frozen=True, slots=True)
-class _Press:
-    """What all invitations of one file have in common."""
+class _Common:
+    """What all invitations of one file share."""
 
     made: Import
     keys: Keys
-    regions: tuple[str, ...]
+    at: datetime
+    """All were invited when it was confirmed: so they stand in the list as in the file."""
+    expires_at: datetime
     sms: bool
-    now: datetime
-    new_code: Callable[[], str]
 
-    @property
-    def at(self) -> datetime:
-        """All were invited when it was confirmed: so they stand in the list as in the file."""
-        return self.made.confirmed_at or self.now
-
-
-class _One(NamedTuple):
-    """A row and who it is."""
-
-    number: int
-    recipient: Recipient
-
-
-def _next() -> Import | None:
-    """The one that was confirmed first, held until the transaction ends."""
-    waiting = select(Import).where(Import.state == ImportState.INVITING)
-    first = waiting.order_by(Import.confirmed_at).limit(1).options(joinedload(Import.clinic))
-    return db.session.scalars(
-        locked(first, of=Import).execution_options(populate_existing=True)
-    ).one_or_none()
-
-
-def _to_invite(made: Import, size: int) -> Sequence[Any]:
-    row = ImportRow.__table__.c
-    return db.session.execute(
-        select(
-            *(row.number, row.first_name, row.last_name, row.email, row.phone, row.extra),
-            *(row.one_name, row.is_different),
+    def one(self, number: int, who: Recipient, mac: str, code: str) -> _One:
+        clinic_id, invitation_id = self.made.clinic_id, self.made.ids_to - number
+        ways = invitations.channels(email=who.email, can_text=who.can_text, sms=self.sms)
+        values = (
+            *(clinic_id, invitation_id, who.first_name, who.last_name, who.name_key, who.email),
+            *(who.number, who.phone.typed if who.phone else None, who.can_text),
+            *(self.made.provider_id, self.made.confirmed_by_id, self.at, self.expires_at),
+            self.keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation_id),
+            *(mac, new_link_id(), 1, 1, Sending.UNDER_WAY if ways else Sending.NONE),
         )
-        .where(row.clinic_id == made.clinic_id, row.import_id == made.id, row.fate.in_(TO_INVITE))
-        .order_by(row.number)
-        .limit(size)
-    ).all()
-
-
-def _invite(press: _Press, rows: Sequence[Any]) -> bool:
-    """All of these, or False and nothing, where a unique index refused one of them."""
-    people = _people(press, rows)
-    known = duplicates.known(press.made.clinic_id, [each.recipient for each in people])
-    new = [each for each, met in zip(people, known, strict=True) if met is None]
-    with db.session.begin_nested() as attempt:
-        if not _insert(press, new):
-            attempt.rollback()
-            return False
-    for each, met in zip(people, known, strict=True):
-        if met:
-            fate, by = Fate(met.fate), met.invitation_id
-            _set(press.made, [each.number], fate=fate, invitation_id=by)
-    _set(
-        press.made,
-        [each.number for each in rows],
-        fate=Fate.INVITED,
-        invitation_id=press.made.ids_to - ImportRow.number,
-    )
-    _record(press, len(new))
-    return True
-
-
-def _people(press: _Press, rows: Sequence[Any]) -> list[_One]:
-    """Who the rows are, read again from what was typed. What no longer can be read, since a
-    setting has changed, is to be fixed."""
-    reader, people = Reader(press.regions), []
-    for row in rows:
-        ticks = {"one_name": row.one_name, "is_different": row.is_different}
-        checked = roster.check_row(row, reader, **ticks)
-        if checked.recipient:
-            people.append(_One(row.number, checked.recipient))
-        else:
-            problems = imports.stored(checked.problems)
-            _set(press.made, [row.number], fate=Fate.NEEDS_FIXING, problems=problems)
-    return people
+        return _One(number, who, ways, values)
 
 
 INVITATION = (
     *("clinic_id", "id", "first_name", "last_name", "name_key", "email", "phone", "phone_typed"),
-    *("can_text", "twin", "provider_id", "invited_by_id", "invited_at", "expires_at"),
-    *("code_sealed", "code_mac", "link_id", "link_version", "generation", "sending"),
+    *("can_text", "provider_id", "invited_by_id", "invited_at", "expires_at"),
+    *("code_sealed", "code_mac", "link_id", "link_version", "generation", "sending", "twin"),
 )
 DELIVERY = (
     *("clinic_id", "id", "kind", "channel", "invitation_id", "generation", "state"),
@@ -209,111 +202,132 @@ DELIVERY = (
 )
 
 
-def _insert(press: _Press, new: Sequence[_One]) -> bool:
-    """In one order for everyone (`duplicates.in_line`), or two would wait for each other."""
-    people = sorted(new, key=lambda each: in_line(each.recipient))
-    drawn = _draw(press, len(people))
-    expires_at = invitations.expiry(press.made.clinic, press.at)
-    ways = [
-        invitations.channels(
-            email=each.recipient.email, can_text=each.recipient.can_text, sms=press.sms
+def _to_invite(made: Import, size: int) -> list[Any]:
+    """The first of them in the order of the file: each fate by itself, as their index has them."""
+    columns = (ROW.number, ROW.first_name, ROW.last_name, ROW.email, ROW.phone, ROW.extra)
+    found: list[Any] = []
+    for fate in TO_INVITE:
+        query = select(*columns, ROW.one_name, ROW.is_different).where(
+            ROW.clinic_id == made.clinic_id, ROW.import_id == made.id, ROW.fate == fate
         )
-        for each in people
-    ]
-    inserted = bulk(
-        db.session.connection(),
-        TABLES[Invitation],
-        INVITATION,
-        (
-            _invitation(press, each, code, expires_at, has_message=bool(way))
-            for each, code, way in zip(people, drawn, ways, strict=True)
-        ),
-        unless_there=True,
-    )
-    if inserted < len(people):
-        return False
-    _queue(press, people, ways)
-    return True
+        found += db.session.execute(query.order_by(ROW.number).limit(size)).all()
+    return sorted(found, key=lambda row: row.number)[:size]
 
 
-def _queue(press: _Press, people: Sequence[_One], ways: Sequence[Sequence[Channel]]) -> None:
-    """Their messages, in turns that leave room for others."""
-    clinic_id, first_id = press.made.clinic_id, new_ids(2 * len(people))
-    messages = ((each, way) for each, some in zip(people, ways, strict=True) for way in some)
-    bulk(
-        db.session.connection(),
-        TABLES[Delivery],
-        DELIVERY,
-        (
-            (
-                *(clinic_id, first_id + place, Kind.INVITATION, way),
-                *(press.made.ids_to - each.number, 1, DeliveryState.QUEUED, press.now),
-                *(outbox.turn(press.now, each.number), 0),
-            )
-            for place, (each, way) in enumerate(messages)
-        ),
-    )
+def _read(
+    rows: Sequence[Any], reader: Reader
+) -> tuple[list[tuple[int, Recipient]], dict[int, Mapping[str, Problem]]]:
+    """Who the rows are, read again from what was typed, and what is wrong where nobody is."""
+    people, to_fix = [], {}
+    for *typed, one_name, is_different in rows:
+        row = Row(*typed)
+        checked = roster.check_row(row, reader, one_name=one_name, is_different=is_different)
+        if checked.recipient:
+            people.append((row.number, checked.recipient))
+        else:
+            to_fix[row.number] = checked.problems
+    return people, to_fix
 
 
-def _invitation(
-    press: _Press, each: _One, code: str, expires_at: datetime, *, has_message: bool
-) -> tuple[Any, ...]:
-    """In the order of INVITATION."""
-    made, who, keys = press.made, each.recipient, press.keys
-    clinic_id, invitation_id = made.clinic_id, made.ids_to - each.number
-    return (
-        *(clinic_id, invitation_id, who.first_name, who.last_name, who.name_key, who.email),
-        *(who.number, who.phone.typed if who.phone else None, who.can_text),
-        duplicates.next_twin(clinic_id, who),
-        *(made.provider_id, made.confirmed_by_id, press.at, expires_at),
-        keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation_id),
-        keys.code_mac(code, clinic_id=clinic_id),
-        *(new_link_id(), 1, 1, Sending.UNDER_WAY if has_message else Sending.NONE),
-    )
-
-
-def _draw(press: _Press, count: int) -> list[str]:
-    """So many codes that the clinic does not hold. Raises OutOfCodes."""
-    clinic_id, drawn = press.made.clinic_id, dict[str, str]()
+def _draw(clinic_id: int, count: int, keys: Keys, new_code: Callable[[], str]) -> dict[str, str]:
+    """So many codes that the clinic does not hold, by what they are found by. Raises OutOfCodes."""
+    drawn: dict[str, str] = {}
     for _ in range(MOST_DRAWS):
         while len(drawn) < count:
-            code = press.new_code()
-            drawn[press.keys.code_mac(code, clinic_id=clinic_id)] = code
+            code = new_code()
+            drawn[keys.code_mac(code, clinic_id=clinic_id)] = code
         held = select(Invitation.code_mac).where(
-            Invitation.clinic_id == clinic_id, Invitation.code_mac.in_(drawn)
+            Invitation.clinic_id == clinic_id, any_of(Invitation.code_mac, drawn)
         )
         taken = db.session.scalars(held).all()
         if not taken:
-            return list(drawn.values())
+            return drawn
         for mac in taken:
             del drawn[str(mac)]
     raise OutOfCodes(clinic_id)
 
 
-def _set(made: Import, numbers: Sequence[int], **values: Any) -> None:
-    """Of rows that are still to be invited."""
-    change(
+def _hold_for(batch: Batch) -> Import:
+    """Its file, if it stands as it did, until the transaction ends. Raises Overtaken, also where
+    another worker holds it."""
+    query = locked(
+        select(Import).where(
+            Import.clinic_id == batch.clinic_id,
+            Import.id == batch.import_id,
+            Import.state == ImportState.INVITING,
+        )
+    )
+    made = db.session.scalar(query.execution_options(populate_existing=True))
+    if made is None or batch.confirmed != (made.confirm_key, made.confirmed_at):
+        raise Overtaken
+    return made
+
+
+def _invite_unknown(made: Import, people: Sequence[_One]) -> list[_One]:
+    """Those whom the clinic does not know; the rows of the others say who they are.
+
+    In one order for everyone (`duplicates.in_line`), or two would wait for each other. Raises
+    Overtaken where someone was invited, or a code drawn, at this very moment.
+    """
+    new = sorted(people, key=lambda each: (in_line(each.recipient), each.recipient.is_different))
+    for but_by_contact in (True, False):
+        new = _unknown(made, new, but_by_contact=but_by_contact)
+        twins = duplicates.Twins(made.clinic_id)
+        rows = [(*each.invitation, twins.next(each.recipient)) for each in new]
+        with db.session.begin_nested() as attempt:
+            connection = db.session.connection()  # only asked for here does it set a savepoint
+            table = TABLES[Invitation]
+            if bulk(connection, table, INVITATION, rows, unless_there=True) == len(new):
+                return new
+            attempt.rollback()
+    raise Overtaken
+
+
+def _unknown(made: Import, people: Sequence[_One], *, but_by_contact: bool) -> list[_One]:
+    known = duplicates.known_of_rows(
+        made.clinic_id,
+        made.id,
+        {each.number: each.recipient for each in people},
+        but_by_contact=but_by_contact,
+    )
+    for number, met in known.items():
+        _set(made, [number], fate=Fate(met.fate), invitation_id=met.invitation_id)
+    return [each for each in people if each.number not in known]
+
+
+def _queue(made: Import, people: Sequence[_One], now: datetime) -> None:
+    """Their messages, in turns that leave room for others."""
+    clinic_id, first_id = made.clinic_id, new_ids(2 * len(people))
+    messages = ((each, way) for each in people for way in each.ways)
+    rows = (
+        (
+            *(clinic_id, first_id + place, Kind.INVITATION, way),
+            *(made.ids_to - each.number, 1, DeliveryState.QUEUED, now),
+            *(outbox.turn(now, each.number), 0),
+        )
+        for place, (each, way) in enumerate(messages)
+    )
+    bulk(db.session.connection(), TABLES[Delivery], DELIVERY, rows)
+
+
+def _set(made: Import, numbers: Sequence[int], **values: Any) -> int:
+    """Of rows that are still to be invited; how many were."""
+    return change(
         update(ImportRow)
         .where(
             *_rows_of(made),
-            ImportRow.number.between(numbers[0], numbers[-1]),
+            ImportRow.number.between(min(numbers), max(numbers)),
             ImportRow.fate.in_(TO_INVITE),
         )
         .values(**values)
     )
 
 
-def _record(press: _Press, count: int) -> None:
+def _record(made: Import, count: int, now: datetime) -> None:
     """One line for a batch."""
-    by = db.session.get(User, press.made.confirmed_by_id)
-    activity.record(
-        Action.IMPORTED,
-        clinic_id=press.made.clinic_id,
-        by=by,
-        now=press.now,
-        import_id=press.made.id,
-        count=count,
-    )
+    by = db.session.get(User, made.confirmed_by_id)
+    known = {"clinic_id": made.clinic_id, "import_id": made.id}
+    activity.record(Action.IMPORTED, by=by, now=now, count=count, **known)
     db.session.flush()
 
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import select
 
-from inviter import clock, contacts, demo, inviting
+from inviter import clock, contacts, demo, inviting, inviting_many
+from inviter.bulk import Reader
 from inviter.db import db
+from inviter.inviting_many import Batch
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.roster import Recipient
@@ -98,3 +101,17 @@ def invite(
     )
     assert found is not None
     return found
+
+
+def next_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
+    """Of the rows of a confirmed file, made ready to be invited."""
+    reader = Reader(("CA", "US"))
+    return inviting_many.next_batch(keys=keys, reader=reader, sms=True, now=now, **more)
+
+
+def invite_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
+    """The next one, if there is any; not committed."""
+    batch = next_batch(keys, now, **more)
+    if batch:
+        inviting_many.invite(batch, now=now)
+    return batch

@@ -25,7 +25,7 @@ from inviter.models import (
 from inviter.roster import Fate
 from inviter.status import Sending
 from tests.at_once import at_once
-from tests.factories import Cast, invite, recipient
+from tests.factories import Cast, invite, invite_batch, next_batch, recipient
 
 REGIONS = ("CA", "US")
 KEY, OTHER_KEY = "k" * 22, "o" * 22
@@ -89,11 +89,13 @@ def confirm(made: Import, cast: Cast, now: datetime, key: str = KEY) -> None:
 
 def work(keys: Keys, now: datetime, *, size: int = 1000) -> None:
     """Until nothing is left."""
-    for _ in range(100):
-        more = inviting_many.invite_batch(keys=keys, regions=REGIONS, sms=True, now=now, size=size)
-        db.session.commit()
-        if not more and not inviting_many.is_waiting():
-            return
+    for _ in range(1000):
+        try:
+            if not invite_batch(keys, now, size=size):
+                return
+            db.session.commit()
+        except Overtaken:
+            db.session.rollback()  # another was first, and the next pass sees it
     raise AssertionError("it goes on for ever")
 
 
@@ -355,10 +357,9 @@ class TestInviting:
     ) -> None:
         made = upload(*people(10))
         confirm(made, cast, now)
-        step = {"keys": keys, "regions": REGIONS, "sms": True, "now": now, "size": 4}
-        inviting_many.invite_batch(**step)  # type: ignore[arg-type]
+        invite_batch(keys, now, size=4)
         db.session.commit()
-        inviting_many.invite_batch(**step)  # type: ignore[arg-type]
+        invite_batch(keys, now, size=4)
         db.session.rollback()  # as a crash would
         assert count(Invitation) == count(Delivery) == 4
         work(keys, now, size=4)
@@ -383,17 +384,79 @@ class TestInviting:
         draws = iter(["111111", "111111", "222222", "222222", "333333"])
         made = upload(*people(3))
         confirm(made, cast, now)
-        inviting_many.invite_batch(
-            keys=keys, regions=REGIONS, sms=True, now=now, new_code=lambda: next(draws)
-        )
+        invite_batch(keys, now, new_code=lambda: next(draws))
         assert count(Invitation) == 3
+
+    def test_who_is_invited_while_a_batch_is_made_ready_is_not_invited_again(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """By contact and name, by the name of who has no contact, and by the name alone."""
+        made = upload(*people(3), Typed(5, "Bo", "Bare"))
+        confirm(made, cast, now)
+        batch = next_batch(keys, now)
+        by_contact = recipient("Pat Testba", email="p1@example.org")
+        by_name = recipient("Bo Bare", email="bo@example.org")
+        for who in (by_contact, by_name, recipient("Pat Testca")):
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+        db.session.commit()
+        assert batch
+        inviting_many.invite(batch, now=now)
+        db.session.commit()
+        known = Fate.ALREADY_INVITED
+        assert list(fates(made).values()) == [Fate.INVITED, known, known, known]
+        assert count(Invitation) == count(Delivery) + 1 == 4
+
+    def test_a_batch_that_was_made_ready_before_it_was_cancelled_is_not_written(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(*people(3))
+        confirm(made, cast, now)
+        batch = next_batch(keys, now)
+        assert batch
+        inviting_many.cancel(made, by=cast.ana, now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.invite(batch, now=now)
+        db.session.rollback()
+        assert count(Invitation) == 0
+        inviting_many.confirm(made, key=OTHER_KEY, by=cast.ana, now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.invite(batch, now=now)
+
+    def test_a_batch_is_written_once_however_often_it_was_made_ready(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        confirm(upload(*people(5)), cast, now)
+        batches = next_batch(keys, now, size=3), next_batch(keys, now, size=3)
+        assert batches[0]
+        assert batches[1]
+        inviting_many.invite(batches[0], now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.invite(batches[1], now=now)
+        db.session.rollback()
+        work(keys, now)
+        assert count(Invitation) == count(Delivery) == 5
+
+    def test_namesakes_whom_staff_told_apart_are_both_invited(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(Typed(2, "Ada", "Fixture"), Typed(3, "Ada", "Fixture"))
+        cells = [Cells(3, is_different=True)]
+        mending.mend(made, cells, regions=REGIONS, now=now)
+        db.session.commit()
+        confirm(made, cast, now)
+        work(keys, now)
+        assert set(fates(made).values()) == {Fate.INVITED}
+        assert sorted(db.session.scalars(select(Invitation.twin))) == [0, 1]
 
     def test_cancelled_it_stops_and_says_how_many(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
         made = upload(*people(10))
         confirm(made, cast, now)
-        inviting_many.invite_batch(keys=keys, regions=REGIONS, sms=True, now=now, size=4)
+        invite_batch(keys, now, size=4)
         db.session.commit()
         assert inviting_many.cancel(made, by=cast.ana, now=now) == 6
         db.session.commit()

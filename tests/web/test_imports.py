@@ -10,14 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import clock, imports, inviting_many, joining
+from inviter import clock, imports, joining
 from inviter.activity import Action
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Activity, How, Import, ImportRow, Invitation
 from tests.conftest import settings_for
-from tests.factories import Cast, account, invite, recipient
+from tests.factories import Cast, account, invite, invite_batch, recipient
 from tests.visitors import Visitor
 
 HEAD = "First Name,Last Name,Email,Phone Number\r\n"
@@ -63,9 +63,7 @@ def worker(app: Flask, keys: Keys) -> Callable[..., None]:
     def work(batches: int = 100, size: int = 1000) -> None:
         with app.app_context():
             for _ in range(batches):
-                inviting_many.invite_batch(
-                    keys=keys, regions=("CA", "US"), sms=True, now=clock.now(), size=size
-                )
+                invite_batch(keys, clock.now(), size=size)
                 db.session.commit()
 
     return work
