@@ -150,6 +150,11 @@ class ImportPage:
         return imports.can_be_finished(self._made, g.now)
 
     @property
+    def can_discard(self) -> bool:
+        """Until someone is invited by it."""
+        return self.can_mend and self._made.confirmed_at is None
+
+    @property
     def may_save(self) -> bool:
         """Also what was typed while someone confirmed the file: it can be saved afterwards."""
         return self.can_mend or (self.is_inviting and self._typed is not None)

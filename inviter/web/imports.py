@@ -4,7 +4,7 @@ Views say what to do. What refuses is an exception of the use case: its words an
 how the file stands now are in one place, at the end.
 """
 
-from flask import Blueprint, Response, flash, g, redirect, request
+from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
@@ -98,10 +98,22 @@ def cancel(slug: str, import_id: int) -> BaseResponse:
     return redirect(ImportPage(made).url(), 303)
 
 
+@bp.post("/<id:import_id>/discard")
+def discard(slug: str, import_id: int) -> BaseResponse:
+    """Cancel import: a file that was not to be uploaded is gone, and not only out of sight."""
+    made = guards.import_or_404(import_id)
+    mending.discard(made, by=g.user, now=g.now)
+    flash(_("Import cancelled: nobody was invited, and its rows are erased."), "notice")
+    for _part in imports.erase_rows(made):
+        db.session.commit()
+    return redirect(url_for("imports.index", slug=slug), 303)
+
+
 @bp.get("/<id:import_id>/save")
 @bp.get("/<id:import_id>/leave-out")
 @bp.get("/<id:import_id>/put-back")
 @bp.get("/<id:import_id>/cancel")
+@bp.get("/<id:import_id>/discard")
 def again(slug: str, import_id: int) -> BaseResponse:
     """Where a browser comes back to after signing in."""
     return redirect(ImportPage(guards.import_or_404(import_id)).url(), 303)

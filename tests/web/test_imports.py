@@ -456,6 +456,50 @@ def test_cancelling_before_anyone_was_invited(upload: Upload) -> None:
     assert "CSV import successful" not in visitor.text
 
 
+def test_a_file_that_should_not_be_invited_is_cancelled_and_erased(
+    upload: Upload, app: Flask
+) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    visitor.submit("Erase these rows", form="#discard form")
+    assert visitor.path == "/c/northside/imports"
+    assert "Import cancelled: nobody was invited, and its rows are erased." in visitor.text
+    assert "Never confirmed: its rows are erased" in visitor.text
+    assert (count(app, ImportRow), count(app)) == (0, 0)
+    visitor.open(path)
+    assert "Needs fixing (1)" in visitor.text
+    assert not visitor.page.select("#discard, #invite-rows")
+    with app.app_context():
+        done = db.session.scalars(select(Activity).order_by(Activity.id.desc())).first()
+        assert done and done.action == Action.IMPORT_CANCELLED
+
+
+def test_what_is_confirmed_is_not_erased(upload: Upload, app: Flask, worker: Worker) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org")
+    confirm(colleague.open(path))
+    visitor.submit("Erase these rows", form="#discard form")
+    assert visitor.status == 409
+    assert count(app, ImportRow) == 3
+    worker()
+    visitor.open(path)
+    assert "2 patients invited" in visitor.text
+    assert not visitor.page.select("#discard")
+    visitor.post(f"{path}/discard", {"csrf_token": visitor.csrf_token})
+    assert (visitor.status, count(app, ImportRow)) == (409, 3)
+
+
+def test_a_cancelled_file_cannot_be_confirmed(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY)
+    path = visitor.path
+    visitor.follow("#invite-rows")
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org").open(path)
+    colleague.submit("Erase these rows", form="#discard form")
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    assert visitor.status == 409
+
+
 def test_confirming_twice_is_the_same_as_once(upload: Upload, app: Flask, worker: Worker) -> None:
     visitor = upload(*READY).follow("#invite-rows")
     form = visitor.page.select_one("#confirm-form")
