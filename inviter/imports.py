@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, duplicates
@@ -101,7 +101,7 @@ def open_up(made: Import, *, by: User, now: datetime) -> None:
 
 def drop(made: Import) -> Iterator[None]:
     """Keep nothing of a file that was refused in the middle. The caller commits each part."""
-    yield from _erase_rows(made)
+    yield from erase_rows(made)
     db.session.execute(delete(Import).where(*_is(made)))
     yield
 
@@ -194,7 +194,8 @@ def until(made: Import) -> datetime:
 
 
 def erase_old(*, now: datetime) -> Iterator[None]:
-    """Erase the rows of what is older than KEEP_FOR, also of what was cut off while it was read.
+    """Erase the rows of what is older than KEEP_FOR, also of what was cut off while it was read,
+    and what is left where erasing was cut off.
 
     How many had which fate stays. The caller commits each part.
     """
@@ -203,10 +204,28 @@ def erase_old(*, now: datetime) -> Iterator[None]:
         Import.uploaded_at <= now - KEEP_FOR,
         Import.state != ImportState.INVITING,
     )
+    theirs = (ROW.clinic_id == Import.clinic_id) & (ROW.import_id == Import.id)
+    cut_off = select(Import).where(Import.erased_at.is_not(None), exists().where(theirs))
     for made in db.session.scalars(old).all():
-        made.outcome = {str(fate): many for fate, many in counts([made])[made.id].items()}
-        made.erased_at = now
-        yield from _erase_rows(made)
+        give_up(made, now=now)
+        yield from erase_rows(made)
+    for made in db.session.scalars(cut_off).all():
+        yield from erase_rows(made)
+
+
+def give_up(made: Import, *, now: datetime) -> None:
+    """From now on there are only counts to be seen; the caller erases the rows."""
+    made.outcome = {str(fate): many for fate, many in counts([made])[made.id].items()}
+    made.erased_at = now
+
+
+def erase_rows(made: Import) -> Iterator[None]:
+    """Some at a time. The caller commits each part."""
+    last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
+    for start in range(0, last + 1, 5 * BATCH):
+        some = ImportRow.number.between(start, start + 5 * BATCH - 1)
+        change(delete(ImportRow).where(*_of(made), some))
+        yield
 
 
 def stored(problems: Mapping[str, Problem]) -> dict[str, Any] | None:
@@ -249,12 +268,3 @@ def _is(made: Import) -> tuple[Any, ...]:
 
 def _of(made: Import) -> tuple[Any, ...]:
     return ImportRow.clinic_id == made.clinic_id, ImportRow.import_id == made.id
-
-
-def _erase_rows(made: Import) -> Iterator[None]:
-    """Some at a time."""
-    last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
-    for start in range(0, last + 1, 5 * BATCH):
-        some = ImportRow.number.between(start, start + 5 * BATCH - 1)
-        change(delete(ImportRow).where(*_of(made), some))
-        yield

@@ -1,4 +1,5 @@
-"""One row of an uploaded file put right: its cells typed anew, left out, or told apart.
+"""One row of an uploaded file put right: its cells typed anew, left out, or told apart; or the
+whole file given up.
 
 A row that changes is checked by the same rules as the whole file; so are those that were duplicates
 of it. Refused once the file is confirmed or too old: the caller shows how it stands now.
@@ -10,10 +11,11 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from inviter import duplicates, imports, roster
+from inviter import activity, duplicates, imports, roster
+from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.db import db
-from inviter.models import Import, ImportRow
+from inviter.models import Import, ImportRow, User
 from inviter.roster import Checked, Fate, Seen
 
 
@@ -90,6 +92,20 @@ def put_back(made: Import, number: int, *, regions: Sequence[str], now: datetime
     found = imports.row(made, number)
     if found is not None and found.fate == Fate.SKIPPED:
         mend(made, [Cells(number)], regions=regions, now=now)
+
+
+def discard(made: Import, *, by: User, now: datetime) -> None:
+    """Cancel a file that nobody has confirmed: nobody is invited by it any more. Raises Finished.
+
+    Its rows are for the caller to erase, some at a time (`imports.erase_rows`).
+    """
+    _hold(made, now)
+    if made.confirmed_at is not None:
+        raise Finished
+    imports.give_up(made, now=now)
+    known = {"clinic_id": made.clinic_id, "import_id": made.id}
+    activity.record(Action.IMPORT_CANCELLED, by=by, now=now, **known)
+    db.session.flush()
 
 
 def _hold(made: Import, now: datetime) -> None:

@@ -58,6 +58,11 @@ def providers_for(member: Membership, everyone: Sequence[Provider]) -> list[Prov
     return sorted(here, key=lambda each: each.id != member.user_id)
 
 
+def can_be_invited_for(provider_id: int, everyone: Sequence[Provider]) -> bool:
+    """Whether they still are a provider here."""
+    return any(each.id == provider_id and not each.has_left for each in everyone)
+
+
 def add(clinic: Clinic, user: User, *, admin: bool, provider: bool, now: datetime) -> Membership:
     member = Membership(
         clinic_id=clinic.id, user_id=user.id, is_admin=admin, is_provider=provider, joined_at=now

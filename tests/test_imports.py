@@ -186,6 +186,19 @@ class TestWritingDown:
         assert imports.counts([made]) == {made.id: {Fate.READY: 3, Fate.NEEDS_FIXING: 1}}
         assert not imports.can_be_finished(made, now)
 
+    def test_erasing_that_was_cut_off_is_finished_later(
+        self, upload: Upload, now: datetime
+    ) -> None:
+        made = upload(*people(3))
+        imports.give_up(made, now=now)
+        db.session.commit()
+        counted = imports.counts([made])
+        for _ in imports.erase_old(now=now):
+            db.session.commit()
+        assert count(ImportRow) == 0
+        assert imports.counts([made]) == counted != {}
+        assert list(imports.erase_old(now=now)) == []
+
 
 class TestMending:
     def test_a_mended_row_is_ready(self, upload: Upload, now: datetime) -> None:

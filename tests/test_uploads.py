@@ -129,6 +129,51 @@ def test_twenty_patients_from_a_file(ana: Person, tmp_path: Path) -> None:
     look(ana, "upload-imports")
 
 
+@pytest.mark.parametrize("width", [360, 1024, 1440])
+def test_a_short_name_of_a_file_stands_on_one_line(
+    browser: Browser, site: Site, width: int
+) -> None:
+    person = Person(browser, site, width=width)
+    person.sign_in("ana@example.org", PASSWORD)
+    upload(person.page)
+    person.page.get_by_text("Cancel import").click()
+    person.page.get_by_role("button", name="Erase these rows").click()
+    person.page.wait_for_url("**/imports")
+    name = person.page.get_by_role("link", name="may.csv")
+    box = name.bounding_box()
+    assert box and box["height"] < 35
+    person.context.close()
+
+
+def test_what_stands_out_can_be_read_in_forced_colours(browser: Browser, site: Site) -> None:
+    person = Person(browser, site)
+    person.page.emulate_media(color_scheme="dark", forced_colors="active")
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    upload(page)
+    assert violations(page) == [], "rows to fix"
+    page.locator("#invite-rows").click()
+    page.get_by_role("button", name="Confirm and Invite").click()
+    expect(page.get_by_role("link", name="OK", exact=True)).to_be_visible(timeout=20_000)
+    page.mouse.move(0, 0)
+    assert violations(page) == [], "sent"
+    person.context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_row_is_left_out_by_a_button_as_large_as_the_one_that_saves_it(
+    browser: Browser, site: Site, width: int
+) -> None:
+    person = Person(browser, site, width=width)
+    person.sign_in("ana@example.org", PASSWORD)
+    upload(person.page)
+    save, leave = (person.page.locator(f"#{name}-19").bounding_box() for name in ("save", "leave"))
+    assert save and leave
+    assert leave["height"] == save["height"] == 44
+    assert leave["y"] == save["y"]
+    person.context.close()
+
+
 def test_lines_of_a_spreadsheet_are_pasted_into_rows(browser: Browser, site: Site) -> None:
     person = Person(browser, site)
     person.sign_in("ana@example.org", PASSWORD)

@@ -92,6 +92,37 @@ def test_dates_come_as_dates_and_not_as_days() -> None:
     assert phones('<c r="D2" s="1"><v>0</v></c>', styles=styles, date1904="1") == ["1904-01-01"]
 
 
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("0", "3065550142"),
+        ("#", "3065550142"),
+        ("&quot;+1 &quot;0", "+1 3065550142"),
+        ("\\(000&quot;) &quot;000\\-0000", "(306) 555-0142"),
+        ("[&lt;=9999999]###\\-####;\\(###\\)\\ ###\\-####", "(306) 555-0142"),
+        ("000000000000", "003065550142"),
+        ("##00 0000", "306555 0142"),
+        ("0;\\-0", "3065550142"),
+        ("00;00", "3065550142"),
+        ("&quot;none&quot;;0", "3065550142"),
+        ("#,##0.00", "3065550142"),
+        ("# ?/?", "3065550142"),
+        ("0E+00", "3065550142"),
+        ("0" * 25, "3065550142"),
+        ("(" * 260 + "0", "3065550142"),
+    ],
+)
+def test_what_a_format_puts_around_digits_is_seen_and_no_digit_is_lost(
+    code: str, shown: str
+) -> None:
+    styles = (
+        f'<numFmts><numFmt numFmtId="164" formatCode="{code}"/></numFmts>'
+        '<cellXfs><xf numFmtId="164"/></cellXfs>'
+    )
+    assert phones('<c r="D2" s="0"><v>3065550142</v></c>', styles=styles) == [shown]
+    assert phones('<c r="D2" s="0"><v>0.5</v></c>', styles=styles) == ["0.5"]
+
+
 def test_texts_come_from_wherever_they_are_kept() -> None:
     shared = (
         "<si><t>plain</t></si><si><r><t>bold </t></r><r><t>and not</t></r>"
@@ -107,6 +138,16 @@ def test_texts_come_from_wherever_they_are_kept() -> None:
         *("plain", "bold and not", "", "line \nend  _x0041_"),
         *("inline", "made", "TRUE", "#N/A"),
     ]
+
+
+def test_long_texts_come_cut_wherever_they_are_kept() -> None:
+    """Longer than any name: what is left of it is refused as too long."""
+    long = "0" * 5_000
+    cells = ['<c r="D2" t="s"><v>0</v></c>', f'<c r="D2" t="str"><v>{long}</v></c>']
+    cells += [f'<c r="D2" t="inlineStr"><is><t>{long}</t></is></c>']
+    data = "".join(f'<row><c r="A2" t="str"><v>Ada</v></c>{cell}</row>' for cell in cells)
+    found = rows(packed(parts(sheet(HEADINGS + data), f"<si><t>{long}</t></si>")))
+    assert [len(row.phone) for row in found] == [1_000] * 3
 
 
 def test_rows_and_cells_may_leave_out_their_places() -> None:

@@ -70,11 +70,10 @@ def read(file: BinaryIO, *, most_rows: int = MOST_ROWS) -> Sheet:
     The file has to be seekable and stay open until then.
     """
     unreadable.refuse(file)
-    is_workbook = workbooks.is_one(file)
-    found = (workbooks if is_workbook else delimited).rows(file)
+    found = (workbooks if workbooks.is_one(file) else delimited).rows(file)
     names = _row_1(found)
     columns = _columns(names)
-    rows = _rows(found, columns, len(names), most=most_rows, may_slip=not is_workbook)
+    rows = _rows(found, columns, len(names), most=most_rows)
     first = next(rows, None)
     if first is None:
         text = N_("There are no patients below row 1. Add a row for each of them")
@@ -124,7 +123,6 @@ def _rows(
     width: int,
     *,
     most: int,
-    may_slip: bool,
 ) -> Iterator[Row]:
     """Written for speed: each row of each file comes through here."""
     pick = itemgetter(*(columns.get(heading, -1) for heading in HEADINGS))
@@ -132,7 +130,7 @@ def _rows(
     for number, cells in found:
         if not cells:
             continue
-        extra = len(cells) > width and _cut(cells, width) and may_slip
+        extra = len(cells) > width and _cut(cells, width)
         cells.extend([""] * (width - len(cells) + 1))  # the last one stands for missing columns
         first, last, email, phone = pick(cells)
         if not first.strip() and not extra and not "".join(cells).strip():

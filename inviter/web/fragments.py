@@ -48,7 +48,9 @@ def respond(
 
 
 def _news(block: str, context: dict[str, Any]) -> str:
-    """What is to be heard of a list that was redrawn."""
+    """What is to be heard of a list that was redrawn, and of a file whose patients are invited."""
+    if block == "progress":
+        return context["page"].news
     return context["listing"].news if block in ("list", "results", "row") else ""
 
 

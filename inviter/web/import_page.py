@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 
-from inviter import imports
+from inviter import imports, team
 from inviter.bulk import Reader
 from inviter.contacts import N_
 from inviter.imports import TO_INVITE
@@ -24,6 +24,8 @@ from inviter.web.mending_forms import RowToFix
 from inviter.web.pages import Pages, in_title, pages_of
 
 PER_PAGE = imports.PER_PAGE
+HEARD = "heard"
+"""The argument that tells how many quarters of the progress were told of."""
 
 
 class Show(StrEnum):
@@ -148,6 +150,11 @@ class ImportPage:
         return imports.can_be_finished(self._made, g.now)
 
     @property
+    def can_discard(self) -> bool:
+        """Until someone is invited by it."""
+        return self.can_mend and self._made.confirmed_at is None
+
+    @property
     def may_save(self) -> bool:
         """Also what was typed while someone confirmed the file: it can be saved afterwards."""
         return self.can_mend or (self.is_inviting and self._typed is not None)
@@ -184,6 +191,13 @@ class ImportPage:
         return _("%(done)s of %(all)s invited", **many)
 
     @property
+    def news(self) -> str:
+        """What is to be heard of a look: each quarter once. Who hears of every look turns their
+        screen reader off."""
+        heard = addresses.identity(request.args.get(HEARD, "")) or 0
+        return self.progress if self._quarters > heard else ""
+
+    @property
     def success(self) -> str:
         return ngettext(
             "CSV import successful – %(num)d patient invited",
@@ -205,7 +219,7 @@ class ImportPage:
 
     @property
     def poll_url(self) -> str:
-        return self.url(look=looks.number() + 1)
+        return self.url(look=looks.number() + 1, **{HEARD: self._quarters})
 
     @cached_property
     def chips(self) -> Sequence[Chip]:
@@ -303,6 +317,10 @@ class ImportPage:
     def to(self, action: str) -> str:
         return url_for(f"imports.{action}", slug=g.clinic.slug, import_id=self.id)
 
+    @property
+    def _quarters(self) -> int:
+        return 4 * self.invited // max(1, self.going_to_invite)
+
     def _count(self, show: Show) -> int:
         return sum(self.counts.get(fate, 0) for fate in FATES[show])
 
@@ -321,7 +339,21 @@ class ConfirmPage(ImportPage):
     def __init__(self, made: Import, key: str, message: str = "") -> None:
         super().__init__(made)
         self._asked, self._number = Show.READY.value, 1
-        self.key, self.message = key, message
+        self.key = key
+        self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
+        self.message = message if self.has_provider else self._no_provider
+
+    @property
+    def _no_provider(self) -> str:
+        """They have left since the file was uploaded."""
+        return _(
+            "%(name)s is no longer a provider at this clinic. Upload the file again for another.",
+            name=self.provider,
+        )
+
+    @property
+    def can_confirm(self) -> bool:
+        return bool(self.to_invite) and self.has_provider
 
     @property
     def number(self) -> str:

@@ -4,7 +4,7 @@ Views say what to do. What refuses is an exception of the use case: its words an
 how the file stands now are in one place, at the end.
 """
 
-from flask import Blueprint, Response, flash, g, redirect, request
+from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
@@ -72,17 +72,16 @@ def check(slug: str, import_id: int) -> Response:
     made = guards.import_or_404(import_id)
     if not imports.can_be_finished(made, g.now):
         raise Overtaken
-    return _check_page(made)
+    return _check_page(ConfirmPage(made, forms.new_key()))
 
 
 @bp.post("/<id:import_id>/confirm")
 def confirm(slug: str, import_id: int) -> BaseResponse:
     """Confirm and Invite: those who were shown as ready, and no others."""
     made, key = guards.import_or_404(import_id), request.form.get("key", "")
-    if not forms.KEY.fullmatch(key):
-        return _check_page(made, _("Check once more before you confirm."), 409)
-    if made.confirm_key != key and request.form.get("patients") != str(_ready(made)):
-        return _check_page(made, _("Someone has changed rows since: check once more."), 409)
+    shown = ConfirmPage(made, forms.new_key(), _why_not(made, key))
+    if made.confirm_key != key and shown.message:
+        return _check_page(shown, 409)
     inviting_many.confirm(made, key=key, by=g.user, now=g.now)
     db.session.commit()
     return redirect(ImportPage(made).url(), 303)
@@ -99,10 +98,22 @@ def cancel(slug: str, import_id: int) -> BaseResponse:
     return redirect(ImportPage(made).url(), 303)
 
 
+@bp.post("/<id:import_id>/discard")
+def discard(slug: str, import_id: int) -> BaseResponse:
+    """Cancel import: a file that was not to be uploaded is gone, and not only out of sight."""
+    made = guards.import_or_404(import_id)
+    mending.discard(made, by=g.user, now=g.now)
+    flash(_("Import cancelled: nobody was invited, and its rows are erased."), "notice")
+    for _part in imports.erase_rows(made):
+        db.session.commit()
+    return redirect(url_for("imports.index", slug=slug), 303)
+
+
 @bp.get("/<id:import_id>/save")
 @bp.get("/<id:import_id>/leave-out")
 @bp.get("/<id:import_id>/put-back")
 @bp.get("/<id:import_id>/cancel")
+@bp.get("/<id:import_id>/discard")
 def again(slug: str, import_id: int) -> BaseResponse:
     """Where a browser comes back to after signing in."""
     return redirect(ImportPage(guards.import_or_404(import_id)).url(), 303)
@@ -131,8 +142,16 @@ def _page(shown: ImportPage, status: int = 200) -> Response:
     return respond("imports/import.html", *blocks, status=status, page=shown)
 
 
-def _check_page(made: Import, message: str = "", status: int = 200) -> Response:
-    shown = ConfirmPage(made, forms.new_key(), message)
+def _why_not(made: Import, key: str) -> str:
+    """Why it has to be seen once more before anyone is invited; "" where it has not."""
+    if not forms.KEY.fullmatch(key):
+        return _("Check once more before you confirm.")
+    if request.form.get("patients") != str(_ready(made)):
+        return _("Someone has changed rows since: check once more.")
+    return ""
+
+
+def _check_page(shown: ConfirmPage, status: int = 200) -> Response:
     return respond("imports/confirm.html", "confirm", status=status, page=shown)
 
 

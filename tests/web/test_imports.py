@@ -15,7 +15,7 @@ from inviter.activity import Action
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
-from inviter.models import Activity, How, Import, ImportRow, Invitation
+from inviter.models import Activity, How, Import, ImportRow, Invitation, Membership
 from tests.conftest import settings_for
 from tests.factories import Cast, account, invite, invite_batch, recipient
 from tests.visitors import Visitor
@@ -421,6 +421,25 @@ def test_progress_is_looked_at_again_until_it_is_done(upload: Upload, worker: Wo
     assert "hx-trigger" not in answer
 
 
+def test_progress_is_heard_at_each_quarter(upload: Upload, worker: Worker) -> None:
+    visitor = confirm(upload(*(f"Pat,Test,p{n}@example.org," for n in range(8))))
+    look = {"HX-Request": "true", "HX-Target": "progress"}
+    answer, heard = str(visitor.page.select_one("#progress")), []
+    for _ in range(9):
+        worker(1, size=1)
+        url = re.search(r'hx-get="([^"]*)"', answer)
+        assert url is not None
+        path = url[1].replace("&amp;", "&")
+        answer = visitor.client.get(path, headers=look).get_data(as_text=True)
+        said = re.search(r'id="live"[^>]*>([^<]*)<', answer)
+        assert said is not None
+        heard.append(said[1])
+    assert heard == [
+        *("", "2 of 8 invited", "", "4 of 8 invited", "", "6 of 8 invited", ""),
+        *("8 of 8 invited", ""),
+    ]
+
+
 def test_cancelling_stops_the_rest_and_says_how_many(upload: Upload, worker: Worker) -> None:
     visitor = confirm(upload(*READY, "Di,Test,,"))
     worker(1, size=1)
@@ -433,6 +452,50 @@ def test_cancelling_before_anyone_was_invited(upload: Upload) -> None:
     visitor = confirm(upload(*READY)).submit("Cancel the rest", form="#progress form")
     assert "Nobody was invited." in visitor.text
     assert "CSV import successful" not in visitor.text
+
+
+def test_a_file_that_should_not_be_invited_is_cancelled_and_erased(
+    upload: Upload, app: Flask
+) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    visitor.submit("Erase these rows", form="#discard form")
+    assert visitor.path == "/c/northside/imports"
+    assert "Import cancelled: nobody was invited, and its rows are erased." in visitor.text
+    assert "Never confirmed: its rows are erased" in visitor.text
+    assert (count(app, ImportRow), count(app)) == (0, 0)
+    visitor.open(path)
+    assert "Needs fixing (1)" in visitor.text
+    assert not visitor.page.select("#discard, #invite-rows")
+    with app.app_context():
+        done = db.session.scalars(select(Activity).order_by(Activity.id.desc())).first()
+        assert done and done.action == Action.IMPORT_CANCELLED
+
+
+def test_what_is_confirmed_is_not_erased(upload: Upload, app: Flask, worker: Worker) -> None:
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org")
+    confirm(colleague.open(path))
+    visitor.submit("Erase these rows", form="#discard form")
+    assert visitor.status == 409
+    assert count(app, ImportRow) == 3
+    worker()
+    visitor.open(path)
+    assert "2 patients invited" in visitor.text
+    assert not visitor.page.select("#discard")
+    visitor.post(f"{path}/discard", {"csrf_token": visitor.csrf_token})
+    assert (visitor.status, count(app, ImportRow)) == (409, 3)
+
+
+def test_a_cancelled_file_cannot_be_confirmed(upload: Upload, app: Flask) -> None:
+    visitor = upload(*READY)
+    path = visitor.path
+    visitor.follow("#invite-rows")
+    colleague = Visitor(app.test_client()).sign_in("osei@example.org").open(path)
+    colleague.submit("Erase these rows", form="#discard form")
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    assert visitor.status == 409
 
 
 def test_confirming_twice_is_the_same_as_once(upload: Upload, app: Flask, worker: Worker) -> None:
@@ -470,6 +533,49 @@ def test_rows_changed_since_the_check_are_checked_once_more(upload: Upload, app:
     assert visitor.status == 409
     assert "Someone has changed rows since: check once more." in visitor.text
     assert "Will be invited (1)" in visitor.text
+
+
+def leave(app: Flask, cast: Cast) -> None:
+    """Dr. Osei leaves the clinic."""
+    with app.app_context():
+        member = db.session.get_one(Membership, (cast.northside.id, cast.osei.id))
+        member.removed_at = clock.now()
+        db.session.commit()
+
+
+LEFT = "Dr. Amira Osei is no longer a provider at this clinic. Upload the file again for another."
+
+
+def test_nobody_is_invited_for_a_provider_who_left_meanwhile(
+    upload: Upload, app: Flask, cast: Cast, worker: Worker
+) -> None:
+    visitor = upload(*READY)
+    path = visitor.path
+    visitor.follow("#invite-rows")
+    leave(app, cast)
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    assert visitor.status == 409
+    assert LEFT in visitor.text
+    worker()
+    assert count(app) == 0
+    visitor.open(path).follow("#invite-rows")
+    assert (visitor.status, LEFT in visitor.text) == (200, True)
+    assert not visitor.page.select("#confirm-button")
+
+
+def test_what_was_confirmed_before_the_provider_left_goes_on(
+    upload: Upload, app: Flask, cast: Cast, worker: Worker
+) -> None:
+    visitor = upload(*READY).follow("#invite-rows")
+    form = visitor.page.select_one("#confirm-form")
+    assert form is not None
+    data = {str(each["name"]): str(each["value"]) for each in form.select("input")}
+    visitor.post(str(form["action"]), data)
+    leave(app, cast)
+    visitor.post(str(form["action"]), data)
+    assert (visitor.status, LEFT in visitor.text) == (200, False)
+    worker()
+    assert count(app) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 500])

@@ -422,5 +422,9 @@ def test_a_patient_of_another_clinic_is_not_there(
 def test_a_clinic_without_anyone_says_so(ana: Visitor) -> None:
     ana.open("/c/northside/patients")
     assert "No patients have joined yet." in ana.text
-    assert "No one has been invited yet." in ana.text
+    under = "Add a patient or upload a file under Invite Patients."
+    assert f"No one has been invited yet. {under}" in ana.text
     assert ana.page.select("#filter, #export, #attention") == []
+    ana.open("/c/northside/invite")
+    above = "Add a patient above or upload a file."
+    assert f"No one has been invited yet. {above}" in ana.text
