@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar
+from itertools import islice, product
 from pathlib import Path
 from random import Random
+from string import ascii_lowercase
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -267,17 +269,18 @@ def test_killed_at_any_moment_it_sends_nothing_twice_and_loses_nothing(
 UPLOADED = 3000
 
 
-def upload_and_confirm(program: Program) -> None:
+def upload_and_confirm(program: Program, rows: int = UPLOADED) -> tuple[Visitor, str]:
+    """Ana and the address of the file's page."""
     browser = Browser(program.url)
     ana = Visitor(browser)  # type: ignore[arg-type]
     ana.sign_in("ana@example.org", program.password()).open("/c/northside/invite")
-    letters = [chr(97 + n) for n in range(26)]
-    names = [f"{a}{b}{c}" for a in letters for b in letters for c in letters][:UPLOADED]
-    rows = "".join(f"{name},Crash,{name}@example.org,\r\n" for name in names)
+    names = islice(map("".join, product(ascii_lowercase, repeat=4)), rows)
+    lines = "".join(f"{name},Crash,{name}@example.org,\r\n" for name in names)
     fields = {"csrf_token": ana.csrf_token, "provider": provider_of(ana)}
-    file = f"First Name,Last Name,Email,Phone Number\r\n{rows}"
+    file = f"First Name,Last Name,Email,Phone Number\r\n{lines}"
     page = browser.upload("/c/northside/imports", fields, file).request.path
     ana.open(f"{page}/confirm").submit("Confirm and Invite", form="#confirm-form")
+    return ana, page
 
 
 def told(program: Program, query: str) -> Any:
