@@ -55,6 +55,7 @@ BUSY_TIMEOUT = 5.0  # seconds
 LOOK_AGAIN = 0.002  # seconds
 CACHE_KIB = 16_000
 """Of each connection: with SQLite's own 2 MB what many inserts go through is read again."""
+FEW_ROWS = 5_000
 CHECKPOINT_PAGES = 4_000
 """By SQLite's own 1,000 each batch of a large file would write the same pages home again."""
 
@@ -248,6 +249,20 @@ def holds(column: Any, part: Any) -> ColumnElement[bool]:
 def locked(query: Any, *, of: Any = None) -> Any:
     """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
     return query.with_for_update(skip_locked=True, of=of)
+
+
+def has_grown(*tables: Any) -> None:
+    """Have PostgreSQL look at tables that were nearly empty when it last did.
+
+    By itself it does so a minute later. Until then it looks up each key as in an empty table:
+    by going through all of it.
+    """
+    if db.engine.dialect.name != "postgresql":
+        return
+    names = [model.__tablename__ for model in tables]
+    query = text("SELECT min(reltuples) FROM pg_class WHERE oid = ANY(CAST(:names AS regclass[]))")
+    if db.session.execute(query, {"names": names}).scalar_one() < FEW_ROWS:
+        db.session.execute(text(f"ANALYZE {', '.join(names)}"))
 
 
 def server_now() -> datetime:

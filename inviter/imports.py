@@ -17,7 +17,7 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, duplicates
 from inviter.activity import Action
 from inviter.contacts import Problem
-from inviter.db import bulk, change, db, new_ids
+from inviter.db import bulk, change, db, has_grown, new_ids
 from inviter.listing import LAST, MOST_PAGES
 from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
 from inviter.roster import Change, Checked, Fate
@@ -94,6 +94,7 @@ def batches(rows: Iterable[Checked]) -> Iterator[list[Checked]]:
 def open_up(made: Import, *, by: User, now: datetime) -> None:
     """All rows are written: from now on it is everyone's at the clinic."""
     last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
+    has_grown(ImportRow)
     made.state, made.ids_to = ImportState.OPEN, new_ids(last + 1) + last
     activity.record(Action.UPLOADED, clinic_id=made.clinic_id, by=by, now=now, import_id=made.id)
     db.session.flush()

@@ -19,7 +19,7 @@ from inviter import activity, codes, duplicates, imports, invitations, outbox, r
 from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.contacts import Problem
-from inviter.db import any_of, bulk, change, db, locked, new_ids
+from inviter.db import any_of, bulk, change, db, has_grown, locked, new_ids
 from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_id
@@ -164,6 +164,7 @@ def invite(batch: Batch, *, now: datetime) -> int:
         if _set(made, numbers, fate=Fate.INVITED, invitation_id=ids) != len(new):
             raise Overtaken
     _record(made, len(new), now)
+    has_grown(Invitation, Delivery)
     return len(batch.people) + len(batch.to_fix)
 
 

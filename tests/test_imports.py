@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from inviter import activity, imports, invitations, inviting_many, mending, roster
 from inviter.db import db
@@ -463,6 +463,17 @@ class TestInviting:
         work(keys, now)
         assert set(fates(made).values()) == {Fate.INVITED}
         assert sorted(db.session.scalars(select(Invitation.twin))) == [0, 1]
+
+    def test_postgresql_is_told_that_its_tables_have_grown(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        if db.engine.dialect.name != "postgresql":
+            pytest.skip("SQLite asks nobody how large a table is")
+        confirm(upload(*people(10)), cast, now)
+        work(keys, now)
+        tables = ("invitation", "delivery", "import_row")
+        known = text("SELECT reltuples FROM pg_class WHERE relname = ANY(:tables)")
+        assert db.session.scalars(known, {"tables": list(tables)}).all() == [10, 10, 10]
 
     def test_cancelled_it_stops_and_says_how_many(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
