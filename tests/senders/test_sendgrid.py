@@ -14,17 +14,16 @@ from inviter.models import Answer
 from inviter.senders import Message
 from inviter.senders.sendgrid import SendGrid
 from inviter.settling import Result
-from tests.fakes.sendgrid import (
+from tests.fakes.provider import (
     ACCEPT,
     ACCEPT_THEN_HALF,
     ACCEPT_THEN_HANG,
     ACCEPT_THEN_RESET,
     UNREAD,
-    Accepted,
     End,
     Reply,
-    StandIn,
 )
+from tests.fakes.sendgrid import Accepted, StandIn
 
 ATTEMPT = "0123456789abcdef0123456789abcdef"
 SOON = 0.3  # seconds
