@@ -7,7 +7,7 @@ like a yes.
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from inviter.models import Answer
+from inviter.senders import BUSY, NO_ANSWER, NOT_PERMITTED
 from inviter.senders.kept import IDLE, Kept
 from inviter.settling import Result
 
@@ -81,37 +82,29 @@ class Host:
             return HTTPConnection(host, port, timeout=self._timeout)
         proxy = _proxy_for(host)
         at = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
-        connection = HTTPSConnection(*at, timeout=self._timeout, context=self._tls or _tls())
+        connection = HTTPSConnection(*at, timeout=self._timeout, context=self._tls or common_tls())
         if proxy:
             connection.set_tunnel(host, port, _credentials(proxy))
         return connection
 
 
+@cache
+def common_tls() -> ssl.SSLContext:
+    """One for all: making it costs 48 ms."""
+    return ssl.create_default_context()
+
+
 def refusal(reply: Reply) -> Result:
     """What an answer other than 2xx means wherever the provider has no word of its own for it."""
     if reply.status in RETRY:
-        return Result(Answer.REFUSED, "busy", again=True, wait=_retry_after(reply.headers))
+        return replace(BUSY, wait=_retry_after(reply.headers))
     if reply.status in (401, 403):
-        return Result(Answer.REFUSED, "not-permitted", again=True)
+        return NOT_PERMITTED
     if reply.status in UNKNOWN or reply.status < 400:
-        return Result(Answer.UNKNOWN, "no-answer")
+        return NO_ANSWER
     if reply.status == 413:
         return Result(Answer.REFUSED, "too-large")
     return Result(Answer.REFUSED, "refused")
-
-
-def unreachable() -> Result:
-    return Result(Answer.REFUSED, "unreachable", again=True)
-
-
-def no_answer() -> Result:
-    return Result(Answer.UNKNOWN, "no-answer")
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all: making it costs 48 ms."""
-    return ssl.create_default_context()
 
 
 def _proxy_for(host: str) -> SplitResult | None:

@@ -8,17 +8,8 @@ from python_http_client import Client
 from sendgrid import SendGridAPIClient
 
 from inviter.models import Answer
-from inviter.senders import Message
-from inviter.senders.calls import (
-    BROKEN_OFF,
-    TIMEOUT,
-    Host,
-    NotConnected,
-    Reply,
-    no_answer,
-    refusal,
-    unreachable,
-)
+from inviter.senders import NO_ANSWER, UNREACHABLE, Message
+from inviter.senders.calls import BROKEN_OFF, TIMEOUT, Host, NotConnected, Reply, refusal
 from inviter.settling import Result
 
 API = "https://api.sendgrid.com"
@@ -44,9 +35,9 @@ class SendGrid:
         try:
             response = self._api.send(_payload(message, attempt_id))
         except NotConnected:
-            return unreachable()
+            return UNREACHABLE
         except BROKEN_OFF:
-            return no_answer()
+            return NO_ANSWER
         reply = Reply(response.status_code, response.headers, response.body)
         if not 200 <= reply.status < 300:
             return refusal(reply)

@@ -10,14 +10,13 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as LINES
 from email.utils import format_datetime, parseaddr
-from functools import cache
 from smtplib import SMTP, SMTP_SSL, SMTPAuthenticationError, SMTPNotSupportedError
 from urllib.parse import unquote, urlsplit
 
 from inviter import clock
 from inviter.models import Answer
-from inviter.senders import Message
-from inviter.senders.calls import TIMEOUT, no_answer, unreachable
+from inviter.senders import BUSY, NO_ANSWER, NOT_PERMITTED, UNREACHABLE, Message
+from inviter.senders.calls import TIMEOUT, common_tls
 from inviter.senders.kept import IDLE, Kept
 from inviter.settling import Result
 
@@ -69,13 +68,16 @@ class Smtp:
         try:
             server = self._ready()
         except (SMTPNotSupportedError, _NotPermitted):
-            return _not_permitted()
+            return NOT_PERMITTED
         except (OSError, UnicodeError):
-            return unreachable()
+            return UNREACHABLE
         try:
-            return self._hand_over(server, sender, message.to, written)
-        finally:
-            self._kept.give(server)  # if it is still open
+            result = self._hand_over(server, sender, message.to, written)
+        except BaseException:
+            server.close()  # what would come next might end up inside of this message
+            raise
+        self._kept.give(server)
+        return result
 
     def _ready(self) -> SMTP:
         """With nothing begun. What was kept is asked first: a server may have had enough of us."""
@@ -96,7 +98,7 @@ class Smtp:
         try:
             server.ehlo_or_helo_if_needed()
             if self.starts_tls:
-                server.starttls(context=self._tls or _tls())
+                server.starttls(context=self._tls or common_tls())
                 server.ehlo_or_helo_if_needed()
             if self._user:
                 server.login(self._user, self._password)
@@ -111,7 +113,7 @@ class Smtp:
         if not self._is_tls:
             port = self._port or 587
             return SMTP(self._host, port, self._our_name, timeout=self._timeout)
-        context = self._tls or _tls()
+        context = self._tls or common_tls()
         name = self._our_name
         return SMTP_SSL(self._host, self._port, name, timeout=self._timeout, context=context)
 
@@ -120,30 +122,25 @@ class Smtp:
             refused = _begun(server, sender, to)
         except OSError:
             server.close()
-            return unreachable()
+            return UNREACHABLE
         if refused:
             return refused
         try:
             return _finished(server, written, self._timeout)
         except OSError:
             server.close()
-            return no_answer()
+            return NO_ANSWER
 
 
 class _NotPermitted(Exception):
     """The server does not know us, and will not tomorrow."""
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
 def _begun(server: SMTP, sender: str, to: str) -> Result | None:
     """All before the message itself: how it was refused, or None where the server awaits it."""
     code, said = server.mail(sender)
     if code >= 500:  # whoever it is for, the server takes nothing from this address
-        return _not_permitted()
+        return NOT_PERMITTED
     if code == 250:
         code, said = server.rcpt(to)
     if code in (250, 251):
@@ -161,22 +158,18 @@ def _finished(server: SMTP, written: bytes, timeout: float) -> Result:
     if 200 <= code < 300:
         reference = said.decode("ascii", "replace").partition("\n")[0][:REFERENCE_LIMIT]
         return Result(Answer.ACCEPTED, reference=reference or None)
-    return _refusal(code, said) if 400 <= code < 600 else no_answer()
+    return _refusal(code, said) if 400 <= code < 600 else NO_ANSWER
 
 
 def _refusal(code: int, said: bytes) -> Result:
     if 400 <= code < 500:
-        return Result(Answer.REFUSED, "busy", again=True)
+        return BUSY
     if code in NEEDS_SIGN_IN:
-        return _not_permitted()
+        return NOT_PERMITTED
     if not 500 <= code < 600:  # no SMTP at all
-        return unreachable()
+        return UNREACHABLE
     enhanced = said.partition(b" ")[0]
     return Result(Answer.REFUSED, REASONS.get(enhanced, "refused"))
-
-
-def _not_permitted() -> Result:
-    return Result(Answer.REFUSED, "not-permitted", again=True)
 
 
 def _written(message: Message, sender: str, attempt_id: str) -> bytes:

@@ -14,17 +14,8 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from inviter.models import Answer
-from inviter.senders import Message
-from inviter.senders.calls import (
-    BROKEN_OFF,
-    TIMEOUT,
-    Host,
-    NotConnected,
-    Reply,
-    no_answer,
-    refusal,
-    unreachable,
-)
+from inviter.senders import BUSY, NO_ANSWER, NOT_PERMITTED, UNREACHABLE, Message
+from inviter.senders.calls import BROKEN_OFF, TIMEOUT, Host, NotConnected, Reply, refusal
 from inviter.settling import Result
 
 API = "https://api.twilio.com"
@@ -70,12 +61,12 @@ class Twilio:
                 to=message.to, body=message.text, status_callback=reports_to, **self._from
             )
         except NotConnected:
-            return unreachable()
+            return UNREACHABLE
         except _Refused as refused:
             return _refusal(refused.reply)
         except (*BROKEN_OFF, ValueError):  # a yes in no words of Twilio's may be a stranger's
-            return no_answer()
-        return Result(Answer.ACCEPTED, reference=made.sid) if made.sid else no_answer()
+            return NO_ANSWER
+        return Result(Answer.ACCEPTED, reference=made.sid) if made.sid else NO_ANSWER
 
 
 class _Refused(Exception):
@@ -123,9 +114,9 @@ def _refusal(reply: Reply) -> Result:
     if code in REASONS:
         return Result(Answer.REFUSED, REASONS[code])
     if code in NOT_OURS:
-        return Result(Answer.REFUSED, "not-permitted", again=True)
+        return NOT_PERMITTED
     if code == QUEUE_FULL:
-        return Result(Answer.REFUSED, "busy", again=True)
+        return BUSY
     return refusal(reply)
 
 

@@ -97,6 +97,11 @@ class Provider(Generic[A]):
             self._plan += replies
             self._then = then or self._then
 
+    @property
+    def open(self) -> int:
+        """How many are connected."""
+        return len(self._server.open)
+
     def hang_up(self) -> None:
         """On all who are connected, as a server that restarts does."""
         self._server.hang_up()
@@ -137,25 +142,25 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the thread of its own, so that a handshake keeps nobody waiting."""
         if self.tls:
             request = self.tls.wrap_socket(request, server_side=True)
-        self._open.add(request)
+        self.open.add(request)
         self.stand_in.connected()
         try:
             super().finish_request(request, client_address)
         finally:
-            self._open.discard(request)
             request.close()
+            self.open.discard(request)
 
     def shutdown_request(self, request: Any) -> None:
         self.close_request(request)  # without the polite FIN, which would hide a reset
 
     def hang_up(self) -> None:
-        for each in list(self._open):
+        for each in list(self.open):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 

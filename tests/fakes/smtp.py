@@ -123,6 +123,11 @@ class StandIn:
         """On all who are connected, as a server that restarts does."""
         self._server.hang_up()
 
+    @property
+    def open(self) -> int:
+        """How many are connected."""
+        return self._server.count()
+
     def _signed_in(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any
     ) -> AuthResult:
@@ -152,6 +157,10 @@ class _Controller(Controller):
         assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
+
+    def count(self) -> int:
+        """The first is our own, to see that it is up."""
+        return sum(each.transport is not None for each in self._open[1:])
 
     def hang_up(self, *, for_good: bool = False) -> None:
         async def close() -> None:

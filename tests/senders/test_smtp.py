@@ -19,9 +19,11 @@ from inviter.senders.smtp import Smtp
 from inviter.settling import Result
 from tests.fakes import tls
 from tests.fakes.smtp import TAKE, Accepted, At, StandIn, Turn
+from tests.waiting import until
 
 ATTEMPT = "0123456789abcdef0123456789abcdef"
 SOON = 0.3  # seconds
+LONG = 20  # seconds, for what answers unless something is broken
 LONG_NAME = (
     "Centre médical Thérèse-Bélanger de Saint-Jérôme, Pavillon Élise-Côté (2ᵉ étage), Québec"
 )
@@ -41,12 +43,12 @@ def server() -> Iterator[StandIn]:
         yield stand_in
 
 
-def sender(url: str, *, timeout: float = SOON, idle: float = 4.0) -> Smtp:
+def sender(url: str, *, timeout: float = LONG, idle: float = LONG) -> Smtp:
     return Smtp(url, timeout=timeout, idle=idle, tls=tls.trusting())
 
 
-def send(server: StandIn, message: Message) -> Result:
-    return sender(server.url).send(message, attempt_id=ATTEMPT)
+def send(server: StandIn, message: Message, *, timeout: float = LONG) -> Result:
+    return sender(server.url, timeout=timeout).send(message, attempt_id=ATTEMPT)
 
 
 def sent(server: StandIn, message: Message) -> Accepted:
@@ -173,7 +175,7 @@ class TestAnswers:
         self, server: StandIn, message: Message, turn: Turn, result: Result
     ) -> None:
         server.plan(turn)
-        assert send(server, message) == result
+        assert send(server, message, timeout=SOON if turn.hangs else LONG) == result
         assert server.turns == 1, "a sender never tries again by itself"
         assert len(server.accepted) == (result.answer != Answer.REFUSED and not turn.message)
 
@@ -190,9 +192,9 @@ class TestAnswers:
         self, server: StandIn, message: Message, turn: Turn
     ) -> None:
         server.plan(turn)
-        some = sender(server.url)
+        some = sender(server.url, timeout=SOON if turn.hangs else LONG)
         some.send(message, attempt_id="first")
-        time.sleep(0.05)
+        until(lambda: turn.breaks != At.AFTER or not server.open)
         assert some.send(message, attempt_id="second").answer == Answer.ACCEPTED
         assert server.turns == 2
         assert [each.attempt for each in server.accepted].count("second") == 1
@@ -218,7 +220,7 @@ class TestAnswers:
     def test_a_server_that_says_nothing_hands_nothing_over(self, message: Message) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"smtp://127.0.0.1:{mute.getsockname()[1]}"
-            assert sender(url).send(message, attempt_id="a") == UNREACHABLE
+            assert sender(url, timeout=SOON).send(message, attempt_id="a") == UNREACHABLE
 
     def test_what_is_no_mail_server_hands_nothing_over(self, message: Message) -> None:
         def serve(listening: socket.socket) -> None:
@@ -243,7 +245,7 @@ class TestConnections:
         assert server.connections == 1
 
     def test_messages_at_once_have_one_each(self, server: StandIn, message: Message) -> None:
-        some = sender(server.url, timeout=5)
+        some = sender(server.url, timeout=LONG)
 
         def send_to(number: int) -> Answer:
             to = replace(message, to=f"p{number}@example.org")
@@ -262,7 +264,7 @@ class TestConnections:
         some = sender(server.url)
         assert some.send(message, attempt_id="a").answer == Answer.ACCEPTED
         server.hang_up()
-        time.sleep(0.05)
+        until(lambda: not server.open)
         assert some.send(message, attempt_id="b").answer == Answer.ACCEPTED
         assert (server.connections, len(server.accepted)) == (2, 2)
 
@@ -293,7 +295,7 @@ class TestSafety:
     ) -> None:
         with StandIn(tls=tls.server(tmp_path), at_once=at_once) as server:
             url = server.url + ("" if at_once else "?tls=required")
-            some = Smtp(url, timeout=SOON, tls=ssl.create_default_context())
+            some = Smtp(url, timeout=LONG, tls=ssl.create_default_context())
             assert some.send(message, attempt_id="a") == UNREACHABLE
             assert server.turns == 0
 

@@ -27,6 +27,7 @@ from tests.fakes.twilio import ACCOUNT, NUMBER, Accepted, StandIn
 
 ATTEMPT = "0123456789abcdef0123456789abcdef"
 SOON = 0.3  # seconds
+LONG = 20  # seconds, for what answers unless something is broken
 UNKNOWN = Result(Answer.UNKNOWN, "no-answer")
 UNREACHABLE = Result(Answer.REFUSED, "unreachable", again=True)
 BUSY = Result(Answer.REFUSED, "busy", again=True)
@@ -55,13 +56,13 @@ def text(message: Message) -> Message:
     )
 
 
-def sender(url: str, *, timeout: float = SOON, number: str = NUMBER) -> Twilio:
+def sender(url: str, *, timeout: float = LONG, number: str = NUMBER) -> Twilio:
     base_url = "https://join.example.org"
     return Twilio(ACCOUNT, "token", sender=number, base_url=base_url, url=url, timeout=timeout)
 
 
-def send(provider: StandIn, text: Message) -> Result:
-    return sender(provider.url).send(text, attempt_id=ATTEMPT)
+def send(provider: StandIn, text: Message, *, timeout: float = LONG) -> Result:
+    return sender(provider.url, timeout=timeout).send(text, attempt_id=ATTEMPT)
 
 
 def sent(provider: StandIn, text: Message) -> Accepted:
@@ -114,7 +115,7 @@ def test_one_connection_carries_text_after_text(provider: StandIn, text: Message
 def test_many_threads_share_one_sender_without_mixing_texts(
     provider: StandIn, text: Message
 ) -> None:
-    some = sender(provider.url, timeout=5)
+    some = sender(provider.url)
 
     def send_to(number: int) -> Result:
         return some.send(replace(text, to=f"+130655501{number}"), attempt_id=f"a{number}")
@@ -176,7 +177,7 @@ def test_each_answer_has_its_meaning(
     provider: StandIn, text: Message, reply: Reply, result: Result
 ) -> None:
     provider.plan(reply)
-    assert send(provider, text) == result
+    assert send(provider, text, timeout=SOON if reply.end == End.HANG else LONG) == result
     assert provider.calls == 1, "a sender never tries again by itself"
     assert not provider.elsewhere
 
@@ -189,7 +190,7 @@ def test_a_refused_connection_hands_nothing_over(text: Message) -> None:
 
 def test_tls_that_fails_hands_nothing_over(provider: StandIn, text: Message) -> None:
     secure = provider.url.replace("http:", "https:")
-    assert sender(secure).send(text, attempt_id=ATTEMPT) == UNREACHABLE
+    assert sender(secure, timeout=SOON).send(text, attempt_id=ATTEMPT) == UNREACHABLE
     assert not provider.accepted
 
 
