@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,6 +10,9 @@ from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -16,6 +20,12 @@ PREFIX = "INVITER_"
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 SECRET_KEY_LENGTH = 32
+NEEDED = {
+    "sendgrid": ("SENDGRID_API_KEY",),
+    "smtp": ("SMTP_URL",),
+    "twilio": ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"),
+}
+"""What each way to send can't do without."""
 
 
 class CannotStart(SystemExit):
@@ -47,7 +57,13 @@ class Config:
     email_from: str = "Inviter <invitations@example.org>"
     sendgrid_api_key: str = field(default="", repr=False)
     sendgrid_url: str = ""
+    sendgrid_webhook_key: str = ""
+    smtp_url: str = field(default="", repr=False)
     sms: str = "mailbox"
+    twilio_account_sid: str = ""
+    twilio_auth_token: str = field(default="", repr=False)
+    twilio_from: str = ""
+    twilio_url: str = ""
     sms_regions: tuple[str, ...] = ("CA", "US")
     idle_minutes: int = 30
     upload_max_mb: int = 20
@@ -92,11 +108,21 @@ class _Reader:
             old_secret_keys=self._list("OLD_SECRET_KEYS"),
             trusted_hosts=self._list("TRUSTED_HOSTS"),
             proxy_hops=self._number("PROXY_HOPS", 0, 0, 10),
-            email=self._sender("EMAIL", ("mailbox", "sendgrid")),
+            email=self._sender("EMAIL", ("mailbox", "smtp", "sendgrid")),
             email_from=self._email_from(),
             sendgrid_api_key=self._values.get("SENDGRID_API_KEY", ""),
             sendgrid_url=self._url("SENDGRID_URL"),
-            sms=self._sender("SMS", ("mailbox", "off")),
+            sendgrid_webhook_key=self._webhook_key(),
+            smtp_url=self._smtp_url(),
+            sms=self._sender("SMS", ("mailbox", "twilio", "off")),
+            twilio_account_sid=self._matching("TWILIO_ACCOUNT_SID", r"AC\w+", "begin with AC"),
+            twilio_auth_token=self._values.get("TWILIO_AUTH_TOKEN", ""),
+            twilio_from=self._matching(
+                "TWILIO_FROM",
+                r"\+?\d{3,15}|MG\w+",
+                "be a number such as +13065550100, or the id of a messaging service (MG...)",
+            ),
+            twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
             upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),
@@ -104,8 +130,6 @@ class _Reader:
             doubt_after=timedelta(minutes=self._number("DOUBT_MINUTES", 15, 1, 1440)),
             log_format=self._choice("LOG_FORMAT", ("text", "json"), "text"),
         )
-        if config.email == "sendgrid" and not config.sendgrid_api_key:
-            self._problem("SENDGRID_API_KEY is needed when INVITER_EMAIL is sendgrid.")
         if self._problems:
             raise ConfigError(self._problems)
         return config
@@ -136,7 +160,37 @@ class _Reader:
         if name not in self._values and not self._demo:
             self._problem(f"{name} must say how messages leave: {' or '.join(choices)}.")
             return choices[0]
-        return self._choice(name, choices, "mailbox")
+        chosen = self._choice(name, choices, "mailbox")
+        for needed in NEEDED.get(chosen, ()):
+            if needed not in self._values:
+                self._problem(f"{needed} is needed when {PREFIX}{name} is {chosen}.")
+        return chosen
+
+    def _matching(self, name: str, pattern: str, must: str) -> str:
+        value = self._values.get(name, "")
+        if value and not re.fullmatch(pattern, value, re.ASCII):
+            self._problem(f"{name} must {must}.")
+        return value
+
+    def _webhook_key(self) -> str:
+        """Of an elliptic curve, as SendGrid shows it: Base64 of DER."""
+        value = self._values.get("SENDGRID_WEBHOOK_KEY", "")
+        try:
+            key = load_der_public_key(b64decode(value, validate=True)) if value else None
+        except (ValueError, UnsupportedAlgorithm):
+            key = None
+        if value and not isinstance(key, EllipticCurvePublicKey):
+            self._problem("SENDGRID_WEBHOOK_KEY must be the verification key as SendGrid shows it.")
+        return value
+
+    def _smtp_url(self) -> str:
+        value = self._values.get("SMTP_URL", "")
+        if value and not _is_smtp(value):
+            self._problem(
+                "SMTP_URL must be such as smtp://user:password@host:587 or smtps://host;"
+                " ?tls=none sends in the open."
+            )
+        return value
 
     def _email_from(self) -> str:
         value = self._values.get("EMAIL_FROM", "")
@@ -215,3 +269,14 @@ class _Reader:
             return value
         driver = "postgresql+psycopg" if kind == "postgresql" else "sqlite"
         return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _is_smtp(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port != 0
+    except ValueError:
+        return False
+    is_bare = parts.path in ("", "/") and not parts.fragment
+    is_server = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and is_port
+    return is_server and is_bare and parts.query in ("", "tls=required", "tls=none")

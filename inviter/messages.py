@@ -17,7 +17,7 @@ from babel.dates import format_date
 from babel.support import NullTranslations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from inviter import codes
+from inviter import codes, segments
 from inviter.config import ROOT, Config
 from inviter.keys import Keys
 from inviter.models import Channel, Delivery, Invitation, Kind, User
@@ -53,7 +53,7 @@ class Messages:
             sender=self._sender(invitation),
             reply_to=(invitation.clinic.email or "") if invitation else "",
             subject=_one_line(self._text(f"{name}.subject.txt", about)) if email else "",
-            text=self._text(f"{name}.txt" if email else f"{name}.sms.txt", about),
+            text=self._text(f"{name}.txt", about) if email else self._sms(name, about),
             html=self._text(f"{name}.html", about) if email else "",
         )
 
@@ -98,6 +98,9 @@ class Messages:
 
     def _text(self, template: str, about: dict[str, Any]) -> str:
         return self._environment.get_template(template).render(about).strip() + "\n"
+
+    def _sms(self, name: str, about: dict[str, Any]) -> str:
+        return segments.plain(self._text(f"{name}.sms.txt", about).strip())
 
 
 def _environment(folder: Path) -> Environment:

@@ -23,7 +23,6 @@ from inviter.models import Answer, Channel
 from inviter.outbox import Claimed
 from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
-from inviter.senders.sendgrid import SendGrid
 from inviter.settling import Result
 
 THREADS = 16
@@ -37,12 +36,30 @@ log = structlog.get_logger()
 def senders_for(
     settings: Config, context: Callable[[], AbstractContextManager[object]]
 ) -> dict[Channel, Sender]:
-    mailbox = Mailbox(context)
-    senders: dict[Channel, Sender] = {Channel.EMAIL: mailbox}
-    if settings.email == "sendgrid":
+    """As the settings say. Only what is asked for is imported: the packages are large."""
+    senders: dict[Channel, Sender] = {}
+    if settings.email == "mailbox":
+        senders[Channel.EMAIL] = Mailbox(context)
+    elif settings.email == "smtp":
+        from inviter.senders.smtp import Smtp
+
+        senders[Channel.EMAIL] = Smtp(settings.smtp_url)
+    elif settings.email == "sendgrid":
+        from inviter.senders.sendgrid import SendGrid
+
         senders[Channel.EMAIL] = SendGrid(settings.sendgrid_api_key, settings.sendgrid_url)
     if settings.sms == "mailbox":
-        senders[Channel.SMS] = mailbox
+        senders[Channel.SMS] = Mailbox(context)
+    elif settings.sms == "twilio":
+        from inviter.senders.twilio import Twilio
+
+        senders[Channel.SMS] = Twilio(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token,
+            sender=settings.twilio_from,
+            base_url=settings.base_url,
+            url=settings.twilio_url,
+        )
     return senders
 
 

@@ -1,8 +1,13 @@
 """Settings: defaults of the demo, what production needs, and all that is wrong said at once."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from inviter import config
 from inviter.config import ConfigError
@@ -53,6 +58,12 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     assert str(refused.value).startswith("Inviter cannot start:\n- INVITER_")
 
 
+def public_key(key: EllipticCurvePrivateKey | RSAPrivateKey) -> str:
+    made = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(made).decode()
+
+
+RSA_KEY = public_key(rsa.generate_private_key(65537, 2048))
 WRONG = [
     ("PORT", "http"),
     ("PORT", "0"),
@@ -67,6 +78,21 @@ WRONG = [
     ("EMAIL", "pigeon"),
     ("EMAIL_FROM", "nobody"),
     ("SENDGRID_URL", "api"),
+    ("SENDGRID_WEBHOOK_KEY", "key"),
+    ("SENDGRID_WEBHOOK_KEY", "a2V5"),
+    ("SENDGRID_WEBHOOK_KEY", RSA_KEY),
+    ("SMTP_URL", "mail.example.org"),
+    ("SMTP_URL", "https://mail.example.org"),
+    ("SMTP_URL", "smtp://"),
+    ("SMTP_URL", "smtp://mail.example.org:99999"),
+    ("SMTP_URL", "smtp://mail.example.org:0"),
+    ("SMTP_URL", "smtp://mail.example.org/path"),
+    ("SMTP_URL", "smtp://mail.example.org?tls=perhaps"),
+    ("TWILIO_ACCOUNT_SID", "SK1"),
+    ("TWILIO_ACCOUNT_SID", "AC1/../AC2"),
+    ("TWILIO_FROM", "clinic"),
+    ("TWILIO_FROM", "+1 306 555 0100"),
+    ("TWILIO_URL", "api"),
     ("SMS", "pigeon"),
     ("SMS_REGIONS", "Canada"),
     ("IDLE_MINUTES", "5"),
@@ -83,12 +109,71 @@ def test_a_wrong_setting_is_named_with_what_it_takes(name: str, value: str) -> N
     assert any(each.startswith(f"INVITER_{name} ") for each in refused.value.problems)
 
 
-def test_sendgrid_needs_its_key() -> None:
-    with pytest.raises(ConfigError, match="INVITER_SENDGRID_API_KEY is needed"):
-        config.read({**PRODUCTION, "INVITER_SENDGRID_API_KEY": ""})
+@pytest.mark.parametrize(
+    ("way", "needed"),
+    [
+        ({"EMAIL": "sendgrid"}, ["SENDGRID_API_KEY"]),
+        ({"EMAIL": "smtp"}, ["SMTP_URL"]),
+        (
+            {"EMAIL": "mailbox", "SMS": "twilio"},
+            ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"],
+        ),
+        (
+            {"EMAIL": "smtp", "SMS": "twilio"},
+            ["SMTP_URL", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"],
+        ),
+    ],
+)
+def test_what_a_way_to_send_needs_is_named_together(way: dict[str, str], needed: list[str]) -> None:
+    chosen = {f"INVITER_{name}": value for name, value in way.items()}
+    with pytest.raises(ConfigError) as refused:
+        config.read({**PRODUCTION, "INVITER_SENDGRID_API_KEY": "", **chosen})
+    named = [each.split()[0] for each in refused.value.problems]
+    assert named == [f"INVITER_{each}" for each in needed]
+
+
+def test_texts_by_twilio_and_emails_by_smtp() -> None:
+    key = public_key(ec.generate_private_key(ec.SECP256R1()))
+    read = config.read(
+        {
+            **PRODUCTION,
+            "INVITER_EMAIL": "smtp",
+            "INVITER_SMTP_URL": "smtp://user:p%40ss@mail.example.org:587",
+            "INVITER_SMS": "twilio",
+            "INVITER_TWILIO_ACCOUNT_SID": "AC0001",
+            "INVITER_TWILIO_AUTH_TOKEN": "token",
+            "INVITER_TWILIO_FROM": "+13065550100",
+            "INVITER_TWILIO_URL": "http://127.0.0.1:9000/",
+            "INVITER_SENDGRID_WEBHOOK_KEY": key,
+        }
+    )
+    assert (read.email, read.smtp_url) == ("smtp", "smtp://user:p%40ss@mail.example.org:587")
+    assert (read.sms, read.twilio_account_sid, read.twilio_auth_token, read.twilio_from) == (
+        *("twilio", "AC0001", "token", "+13065550100"),
+    )
+    assert read.twilio_url == "http://127.0.0.1:9000"
+    assert read.sendgrid_webhook_key == key
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("smtp://mail.example.org", "smtps://user:pass@mail.example.org:465"),
+        *("smtp://relay:25?tls=none", "smtp://localhost/?tls=required", "smtp://[::1]:2525"),
+    ],
+)
+def test_addresses_of_mail_servers(url: str) -> None:
+    assert config.read({**PRODUCTION, "INVITER_SMTP_URL": url}).smtp_url == url
 
 
 def test_a_secret_is_never_part_of_what_is_printed() -> None:
-    read = config.read({**PRODUCTION, "INVITER_OLD_SECRET_KEYS": "o" * 40})
-    assert "kkk" not in repr(read)
-    assert "ooo" not in repr(read)
+    read = config.read(
+        {
+            **PRODUCTION,
+            "INVITER_OLD_SECRET_KEYS": "o" * 40,
+            "INVITER_SENDGRID_API_KEY": "g" * 40,
+            "INVITER_TWILIO_AUTH_TOKEN": "t" * 40,
+            "INVITER_SMTP_URL": "smtp://user:ppp@mail.example.org",
+        }
+    )
+    assert not any(secret in repr(read) for secret in ("kkk", "ooo", "ggg", "ttt", "ppp"))

@@ -20,7 +20,16 @@ from tests.visitors import Visitor
 
 PURE = (
     *("bulk", "cell_formats", "clock", "codes", "contacts", "crowd", "delimited", "keys"),
-    *("roster", "search", "spreadsheets", "status", "unreadable", "workbooks", "xml_parts"),
+    *(
+        "roster",
+        "search",
+        "segments",
+        "spreadsheets",
+        "status",
+        "unreadable",
+        "workbooks",
+        "xml_parts",
+    ),
 )
 STORAGE = ("db", "models")
 USE_CASES = (
@@ -69,7 +78,9 @@ ONLY_IN = {
     "flask_migrate": {"app"},
     "flask_security": {"inviter.web.auth"},
     "flask_sqlalchemy": {"inviter.db"},
-    "sendgrid": {"inviter.senders.sendgrid"},
+    "sendgrid": {"inviter.senders.sendgrid", "inviter.web.webhooks"},
+    "smtplib": {"inviter.senders.smtp"},
+    "twilio": {"inviter.senders.twilio", "inviter.web.webhooks"},
     "waitress": {"app"},
 }
 TIME = {"inviter.clock"}

@@ -1,6 +1,8 @@
 """The worker: each message leaves once, nothing stops the others, no answer is lost."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +19,7 @@ from sqlalchemy.pool import NullPool
 import app as composition
 from inviter import outbox, worker
 from inviter.codes import spaced
-from inviter.config import Config
+from inviter.config import ROOT, Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
@@ -36,6 +38,8 @@ from inviter.outbox import LEASE
 from inviter.senders import Message, Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
+from inviter.senders.smtp import Smtp
+from inviter.senders.twilio import Twilio
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
 from inviter.web import auth
@@ -43,6 +47,8 @@ from inviter.worker import Worker
 from tests.at_once import at_once
 from tests.factories import Cast, invite, recipient
 from tests.fakes.sendgrid import ACCEPT_THEN_HANG, Reply, StandIn
+from tests.fakes.twilio import ACCOUNT
+from tests.fakes.twilio import StandIn as TwilioStandIn
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -517,7 +523,48 @@ def test_the_settings_choose_the_senders(app: Flask, settings: Config) -> None:
         ("mailbox", "off", {Channel.EMAIL: Mailbox}),
         ("sendgrid", "mailbox", {Channel.EMAIL: SendGrid, Channel.SMS: Mailbox}),
         ("sendgrid", "off", {Channel.EMAIL: SendGrid}),
+        ("smtp", "twilio", {Channel.EMAIL: Smtp, Channel.SMS: Twilio}),
     ):
-        chosen = replace(settings, email=email, sms=sms, sendgrid_api_key="key")
+        chosen = replace(
+            settings,
+            email=email,
+            sms=sms,
+            sendgrid_api_key="key",
+            smtp_url="smtp://127.0.0.1",
+            twilio_account_sid="AC1",
+            twilio_auth_token="token",
+            twilio_from="+13065550100",
+        )
         senders = worker.senders_for(chosen, app.app_context)
         assert {channel: type(sender) for channel, sender in senders.items()} == expected
+
+
+def test_a_text_by_twilio_tells_where_its_reports_belong(app: Flask, settings: Config) -> None:
+    with TwilioStandIn() as provider:
+        chosen = replace(
+            settings,
+            base_url="https://join.example.org",
+            sms="twilio",
+            twilio_account_sid=ACCOUNT,
+            twilio_auth_token="token",
+            twilio_from="+13065550100",
+            twilio_url=provider.url,
+        )
+        text = Message(Channel.SMS, "+13065550142", "", "", "", "Hello", "")
+        senders = worker.senders_for(chosen, app.app_context)
+        assert senders[Channel.SMS].send(text, attempt_id="a1").answer == Answer.ACCEPTED
+        (accepted,) = provider.accepted
+    assert accepted.message == {
+        "To": "+13065550142",
+        "From": "+13065550100",
+        "Body": "Hello",
+        "StatusCallback": "https://join.example.org/webhooks/twilio/status?attempt=a1",
+    }
+
+
+def test_the_packages_of_providers_are_read_only_where_they_are_used() -> None:
+    asked = "import app, sys; print({'twilio.rest.api', 'sendgrid', 'smtplib'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -7,8 +7,14 @@ have. It makes one call, and never tries again by itself.
 from dataclasses import dataclass
 from typing import Protocol
 
-from inviter.models import Channel
+from inviter.models import Answer, Channel
 from inviter.settling import Result
+
+UNREACHABLE = Result(Answer.REFUSED, "unreachable", again=True)
+NOT_PERMITTED = Result(Answer.REFUSED, "not-permitted", again=True)
+"""These two are about the sender as a whole: no other message fares better for now."""
+BUSY = Result(Answer.REFUSED, "busy", again=True)
+NO_ANSWER = Result(Answer.UNKNOWN, "no-answer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ STATES = {
 REASONS = {
     "refused": N_("The address was refused: check it"),
     "no-such-address": N_("This address does not exist: check it"),
+    "no-such-number": N_("This number does not exist: check it"),
+    "no-texts": N_("This number takes no texts: it may be a landline"),
+    "region-off": N_("Texts to this number's country are not allowed: tell your administrator"),
+    "opted-out": N_("Opted out of messages"),
+    "mailbox-full": N_("The mailbox is full"),
     "too-large": N_("The message was too large"),
     "busy": N_("The service that sends messages was busy for too long"),
     "unreachable": N_("The service that sends messages could not be reached"),
