@@ -47,7 +47,9 @@ class Config:
     email_from: str = "Inviter <invitations@example.org>"
     sendgrid_api_key: str = field(default="", repr=False)
     sendgrid_url: str = ""
+    sendgrid_webhook_key: str = ""
     sms: str = "mailbox"
+    twilio_auth_token: str = field(default="", repr=False)
     sms_regions: tuple[str, ...] = ("CA", "US")
     idle_minutes: int = 30
     upload_max_mb: int = 20
