@@ -19,8 +19,8 @@ from inviter.reports import OPTING_OUT, Fact, Report
 from inviter.settling import ACTIONS
 from inviter.standing import sum_up
 
-MOST_AT_ONCE = 500
-"""Events in one `take`: a statement has only so many places for values."""
+MOST_AT_ONCE = 50
+"""Events in one `take`: who else writes to SQLite waits so long, about 75 ms."""
 
 log = structlog.get_logger()
 

@@ -49,7 +49,9 @@ def among(addresses: Iterable[Address]) -> set[Address]:
     asked = set(addresses)
     found = db.session.execute(
         select(OptOut.channel, OptOut.address).where(
-            OptOut.address.in_({address for _channel, address in asked}), STANDS
+            OptOut.channel.in_(list(Channel)),  # the key begins with it
+            OptOut.address.in_({address for _channel, address in asked}),
+            STANDS,
         )
     )
     return {(channel, address) for channel, address in found} & asked

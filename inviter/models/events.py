@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from inviter.db import Base, UtcDateTime, one_of
+from inviter.db import Base, UtcDateTime, one_of, sortable
 from inviter.models.messages import Channel
 from inviter.reports import Report
 
@@ -43,7 +43,7 @@ class OptOut(Base):
     __tablename__ = "opt_out"
 
     channel: Mapped[Channel] = mapped_column(one_of(Channel), primary_key=True)
-    address: Mapped[str] = mapped_column(String(254), primary_key=True)
+    address: Mapped[str] = mapped_column(sortable(254), primary_key=True)
     report: Mapped[Report] = mapped_column(one_of(Report))
     opted_out_at: Mapped[datetime] = mapped_column(UtcDateTime)
     lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

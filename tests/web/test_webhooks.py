@@ -1,8 +1,6 @@
 """What providers post: signed by an implementation of our own, and forged in every way."""
 
 import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -10,9 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
@@ -29,38 +25,22 @@ from inviter.settling import Result
 from inviter.status import DeliveryState
 from tests.counting import counted
 from tests.factories import Cast, invite, recipient
+from tests.signing import SIGNATURE, TIMESTAMP, TOKEN, by_sendgrid, by_twilio, public
 from tests.visitors import Visitor
 
-KEY, OTHER_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-TOKEN = "the token of the account"
-SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
-TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
+OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
 EMAIL, NUMBER = "ada@example.org", "+13065550142"
 FAILED, DELIVERED = DeliveryState.FAILED, DeliveryState.DELIVERED
-
-
-def public(key: ec.EllipticCurvePrivateKey) -> str:
-    """As SendGrid shows it."""
-    form = PublicFormat.SubjectPublicKeyInfo
-    return base64.b64encode(key.public_key().public_bytes(Encoding.DER, form)).decode()
 
 
 def seconds(ago: timedelta = timedelta()) -> str:
     return str(int((clock.now() - ago).timestamp()))
 
 
-def signed(
-    body: bytes, *, key: ec.EllipticCurvePrivateKey = KEY, timestamp: str | None = None
-) -> dict[str, str]:
-    timestamp = timestamp or seconds()
-    signature = key.sign(timestamp.encode() + body, ec.ECDSA(hashes.SHA256()))
-    return {SIGNATURE: base64.b64encode(signature).decode(), TIMESTAMP: timestamp}
-
-
 @pytest.fixture
 def app(settings: Config) -> Iterator[Flask]:
     keyed = Config(
-        **{**vars(settings), "sendgrid_webhook_key": public(KEY), "twilio_auth_token": TOKEN}
+        **{**vars(settings), "sendgrid_webhook_key": public(), "twilio_auth_token": TOKEN}
     )
     made = composition.create_app(keyed)
     made.testing = True
@@ -118,7 +98,7 @@ def post(client: FlaskClient, body: bytes, headers: dict[str, str]) -> TestRespo
 
 def report(client: FlaskClient, *items: Any) -> TestResponse:
     body = body_of(*items)
-    return post(client, body, signed(body))
+    return post(client, body, by_sendgrid(body))
 
 
 def text(
@@ -130,10 +110,7 @@ def text(
     base: str = "http://localhost",
     **more: Any,
 ) -> TestResponse:
-    """Posted as Twilio does: HMAC-SHA1 over the address and the fields in order."""
-    said = base + path + "".join(f"{name}{fields[name]}" for name in sorted(fields))
-    mac = hmac.new(token.encode(), said.encode(), hashlib.sha1).digest()
-    headers = {"X-Twilio-Signature": base64.b64encode(mac).decode(), **more.pop("headers", {})}
+    headers = {**by_twilio(base + path, fields, token=token), **more.pop("headers", {})}
     return client.post(path, data=fields, headers=headers, **more)
 
 
@@ -292,14 +269,14 @@ class TestSendGrid:
     def test_signed_nonsense_is_a_400(
         self, app: Flask, client: FlaskClient, sent: Sent, body: bytes
     ) -> None:
-        assert post(client, body, signed(body)).status_code == 400
+        assert post(client, body, by_sendgrid(body)).status_code == 400
         assert kept(app) == 0
 
     def test_forgeries_are_401_and_nothing_is_kept(
         self, app: Flask, client: FlaskClient, sent: Sent
     ) -> None:
         body = body_of(mail(sent, "bounce"))
-        good = signed(body)
+        good = by_sendgrid(body)
         signature, timestamp = good[SIGNATURE], good[TIMESTAMP]
         again = json.dumps(json.loads(body)).encode()
         other = base64.b64encode(b"x" * 70).decode()
@@ -307,7 +284,7 @@ class TestSendGrid:
             (body, {}),
             (body, {SIGNATURE: signature}),
             (body, {TIMESTAMP: timestamp}),
-            (body, signed(body, key=OTHER_KEY)),
+            (body, by_sendgrid(body, key=OTHER_KEY)),
             (body[:-1] + b" ", good),
             (body.replace(b"bounce", b"bouncf"), good),
             (body + b" ", good),
@@ -323,8 +300,8 @@ class TestSendGrid:
             (body, {**good, SIGNATURE: "%" * 96}),
             (body, {**good, SIGNATURE: other}),
             (body, {**good, SIGNATURE: signature[:-8]}),
-            (body, signed(body, timestamp="x")),
-            (body, signed(body, timestamp="9" * 40)),
+            (body, by_sendgrid(body, timestamp="x")),
+            (body, by_sendgrid(body, timestamp="9" * 40)),
         ]
         for content, headers in forged:
             answer = post(client, content, headers)
@@ -338,10 +315,10 @@ class TestSendGrid:
         self, app: Flask, client: FlaskClient, sent: Sent
     ) -> None:
         body = body_of(mail(sent, "delivered"))
-        old = signed(body, timestamp=seconds(timedelta(hours=48, minutes=1)))
+        old = by_sendgrid(body, timestamp=seconds(timedelta(hours=48, minutes=1)))
         assert post(client, body, old).status_code == 401
         assert kept(app) == 0
-        recent = signed(body, timestamp=seconds(timedelta(hours=47)))
+        recent = by_sendgrid(body, timestamp=seconds(timedelta(hours=47)))
         assert post(client, body, recent).status_code == 200
 
     def test_too_much_is_refused_before_it_is_read(
@@ -349,7 +326,7 @@ class TestSendGrid:
     ) -> None:
         body = body_of(*[mail(sent, "bounce", sg_event_id=f"e{n}") for n in range(6000)])
         assert len(body) > 1_000_000
-        assert post(client, body, signed(body)).status_code == 413
+        assert post(client, body, by_sendgrid(body)).status_code == 413
         assert kept(app) == 0
 
     def test_a_forgery_asks_nothing_of_the_database(
@@ -366,7 +343,7 @@ class TestSendGrid:
     ) -> None:
         made = composition.create_app(Config(**{**vars(settings), "sendgrid_webhook_key": key}))
         body = body_of(mail(sent, "bounce"))
-        assert post(made.test_client(), body, signed(body)).status_code == 401
+        assert post(made.test_client(), body, by_sendgrid(body)).status_code == 401
         with made.app_context():
             db.engine.dispose()
 

@@ -1,6 +1,7 @@
 """Hear what became of messages: what providers report later, and who wants no more.
 
-A provider repeats its events for a day: its id of each is the key, so that none counts twice.
+A provider repeats its events for a day: its id of each is the key, so that none counts twice. On
+PostgreSQL addresses are compared as those of invitations are, or the key would not serve them.
 """
 
 import sqlalchemy as sa
@@ -8,6 +9,9 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
+
+
+ADDRESS = sa.String(length=254).with_variant(sa.String(254, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -32,7 +36,7 @@ def upgrade() -> None:
     op.create_table(
         "opt_out",
         sa.Column("channel", sa.String(length=20), nullable=False),
-        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("address", ADDRESS, nullable=False),
         sa.Column("report", sa.String(length=20), nullable=False),
         sa.Column("opted_out_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
