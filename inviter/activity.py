@@ -1,5 +1,6 @@
 """The record of who did what, when. Lines are only ever added; they hold ids, never values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -7,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from inviter import opt_outs
 from inviter.db import db
 from inviter.models import Activity, Invitation, User
 
@@ -14,8 +16,12 @@ from inviter.models import Activity, Invitation, User
 class Action(StrEnum):
     INVITED = "invited"
     SENT = "sent"
+    DELIVERED = "delivered"
     FAILED = "sending failed"
     IN_DOUBT = "sending in doubt"
+    SUPPRESSED = "not sent: opted out"
+    OPTED_OUT = "opted out"
+    OPTED_IN = "opted in"
     ACCEPTED = "accepted"
     RESENT = "resent"
     REMOVED = "removed"
@@ -81,4 +87,17 @@ def of(invitation: Invitation) -> list[Line]:
         lines.insert(
             0, Line(invitation.invited_at, Action.IMPORTED, invitation.invited_by.name, {})
         )
-    return lines
+    lines += _opting(invitation)
+    return sorted(lines, key=lambda each: each.at)
+
+
+def _opting(invitation: Invitation) -> Iterator[Line]:
+    """When messages were stopped, or welcome again: kept by address, and not with invitations.
+
+    What was before one was invited is another's story.
+    """
+    for each in opt_outs.of(invitation):
+        times = ((each.opted_out_at, Action.OPTED_OUT), (each.lifted_at, Action.OPTED_IN))
+        for at, action in times:
+            if at and at >= invitation.invited_at:
+                yield Line(at, action, None, {"channel": each.channel})

@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy import BindParameter, ScalarSelect, Select, and_, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
-from inviter import conditions, status
+from inviter import conditions, opt_outs, status
 from inviter.conditions import CLINIC, INVITATION, Attention, Column, Filter, Place, Words
 from inviter.db import db
 from inviter.keys import Keys, Unreadable
-from inviter.models import Channel, Clinic, Delivery, Invitation, Kind
+from inviter.models import Channel, Clinic, Delivery, Invitation, Kind, OptOut
 from inviter.status import DeliveryState, Status
 from inviter.team import Provider
 
@@ -41,6 +41,8 @@ class Sent(NamedTuple):
     channel: Channel
     state: DeliveryState
     reason: str | None
+    opted_out: bool = False
+    """Whether whoever got it, or would have, wants no more now."""
 
 
 class InvitedRow(NamedTuple):
@@ -170,7 +172,8 @@ def _ids(shape: _Shape, *, backwards: bool) -> Select[int]:
 
 
 DELIVERY = Delivery.__table__.c
-SENT = (DELIVERY.channel, DELIVERY.state, DELIVERY.reason)
+OPTED_OUT = OptOut.channel.is_not(None).label("opted_out")
+SENT = (DELIVERY.channel, DELIVERY.state, DELIVERY.reason, OPTED_OUT)
 IDS: BindParameter[int] = bindparam("ids", expanding=True)
 ROWS = (
     select(
@@ -205,6 +208,7 @@ ROWS = (
             DELIVERY.state != DeliveryState.WITHDRAWN,
         ),
     )
+    .outerjoin(OptOut, opt_outs.stands_for(DELIVERY.channel, INVITATION.email, INVITATION.phone))
     .where(INVITATION.clinic_id == CLINIC, INVITATION.id.in_(IDS))
     .order_by(INVITATION.id, DELIVERY.channel)
 )
@@ -291,4 +295,4 @@ def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> Invite
 
 
 def _sent(lines: Iterable[Any]) -> list[Sent]:
-    return [Sent(each.channel, each.state, each.reason) for each in lines if each.channel]
+    return [Sent(*each[-len(SENT) :]) for each in lines if each.channel]

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, exists, or_, select, tuple_, update
 from sqlalchemy.orm import joinedload
 
-from inviter import status
+from inviter import opt_outs, status
 from inviter.activity import Action
 from inviter.db import change, db, locked
 from inviter.models import (
@@ -22,8 +22,10 @@ from inviter.models import (
     Delivery,
     Invitation,
     Kind,
+    ProviderEvent,
     User,
 )
+from inviter.reports import ARRIVED
 from inviter.standing import address_of, sent_for, sum_up
 from inviter.status import DeliveryState
 
@@ -45,7 +47,9 @@ class Claimed:
     attempt_id: str
     claim: str
     sent_to: str | None
-    """The patient's address as it was when this was claimed."""
+    """The address as it was when this was claimed."""
+    opted_out: bool = False
+    """Nothing may be sent there: it is settled without a call."""
 
 
 def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now: datetime) -> None:
@@ -115,7 +119,7 @@ def may_have_arrived(invitation: Invitation, channels: Iterable[Channel]) -> boo
     What is queued counts as not arrived: withdraw it first. A generation without messages is one
     that another code began, or the first of who is given the code: what came before says nothing.
     """
-    columns = (Delivery.generation, Delivery.channel, Delivery.state)
+    columns = (Delivery.generation, Delivery.channel, Delivery.state, _has_arrived())
     sent = db.session.execute(
         select(*columns).where(*sent_for(invitation.clinic_id, invitation.id))
     ).all()
@@ -123,8 +127,25 @@ def may_have_arrived(invitation: Invitation, channels: Iterable[Channel]) -> boo
     code_since = max(silent, default=0)
     ways = set(channels)
     return any(
-        each.generation > code_since and each.channel in ways and each.state in MAY_HAVE_ARRIVED
+        each.generation > code_since
+        and each.channel in ways
+        and (each.state in MAY_HAVE_ARRIVED or each.has_arrived)
         for each in sent
+    )
+
+
+def _has_arrived() -> ColumnElement[bool]:
+    """Whether it was reported so, even if it came back later."""
+    return (
+        exists()
+        .where(
+            Attempt.clinic_id == Delivery.clinic_id,
+            Attempt.delivery_id == Delivery.id,
+            ProviderEvent.clinic_id == Attempt.clinic_id,
+            ProviderEvent.attempt_id == Attempt.id,
+            ProviderEvent.report.in_(ARRIVED),
+        )
+        .label("has_arrived")
     )
 
 
@@ -177,7 +198,7 @@ def claim(limit: int, *, now: datetime) -> list[Claimed]:
             attempts=Delivery.attempts + 1,
         )
     )
-    return [_begin(delivery, mark, now) for delivery in _claimed_under(mark)]
+    return _begin(_claimed_under(mark), mark, now)
 
 
 def turn(now: datetime, place: int) -> int:
@@ -208,7 +229,18 @@ def _claimed_under(mark: str) -> list[Delivery]:
     )
 
 
-def _begin(delivery: Delivery, mark: str, now: datetime) -> Claimed:
+def _begin(deliveries: list[Delivery], mark: str, now: datetime) -> list[Claimed]:
+    """With an attempt for each; here, where every message passes, opting out is looked up."""
+    sent_to = [address_of(each.channel, each.invitation or each.user) for each in deliveries]
+    asked = [(each.channel, to) for each, to in zip(deliveries, sent_to, strict=True) if to]
+    unwanted = opt_outs.among(asked)
+    return [
+        Claimed(each, _attempt(each, now), mark, to, opted_out=(each.channel, to) in unwanted)
+        for each, to in zip(deliveries, sent_to, strict=True)
+    ]
+
+
+def _attempt(delivery: Delivery, now: datetime) -> str:
     attempt_id = secrets.token_hex(16)
     db.session.add(
         Attempt(
@@ -218,4 +250,4 @@ def _begin(delivery: Delivery, mark: str, now: datetime) -> Claimed:
             started_at=now,
         )
     )
-    return Claimed(delivery, attempt_id, mark, address_of(delivery.channel, delivery.invitation))
+    return attempt_id

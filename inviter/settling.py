@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from inviter import activity
+from inviter import activity, opt_outs
 from inviter.activity import Action
 from inviter.db import change, db
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
+from inviter.reports import OPTED_OUT, Report
 from inviter.standing import address_of, sum_up
 from inviter.status import DeliveryState
 
@@ -48,7 +49,7 @@ def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
 
     What staff or the patient have overtaken meanwhile is not tried again. Who finishes after the
     lease has lapsed may still turn doubt into certainty: the claim is the same. Only a person's
-    Resend makes another.
+    Resend makes another. What the provider has reported by then (`events`) stands: it is later.
     """
     delivery = claimed.delivery
     overtaken = _overtaken_by(claimed, _lock_invitation(delivery))
@@ -78,6 +79,8 @@ def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
     )
     if was_ours:
         _tell(delivery, state, result.reason, now)
+    if result.reason == OPTED_OUT and claimed.sent_to and not claimed.opted_out:
+        opt_outs.add(delivery.channel, claimed.sent_to, Report.OPTED_OUT, at=now)
     return bool(was_ours)
 
 
@@ -123,7 +126,8 @@ def _after(
             return DeliveryState.WITHDRAWN, {"doubt_since": None, "reason": overtaken}
         wait = result.wait or _back_off(delivery.attempts)
         return DeliveryState.QUEUED, {"not_before": now + wait, "doubt_since": None}
-    return DeliveryState.FAILED, {
+    is_unwanted = result.reason == OPTED_OUT
+    return DeliveryState.SUPPRESSED if is_unwanted else DeliveryState.FAILED, {
         "settled_at": now,
         "doubt_since": None,
         "reason": result.reason,
@@ -168,7 +172,9 @@ def _overtaken_by(claimed: Claimed, invitation: Row[Any] | None) -> Action | Non
 
 ACTIONS = {
     DeliveryState.SENT: Action.SENT,
+    DeliveryState.DELIVERED: Action.DELIVERED,
     DeliveryState.FAILED: Action.FAILED,
+    DeliveryState.SUPPRESSED: Action.SUPPRESSED,
     DeliveryState.IN_DOUBT: Action.IN_DOUBT,
 }
 

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import status
 from inviter.db import change, db
-from inviter.models import Channel, Delivery, Invitation, Kind
+from inviter.models import Channel, Delivery, Invitation, Kind, User
 
 
 def sent_for(clinic_id: int, invitation_id: int | None) -> tuple[ColumnElement[bool], ...]:
@@ -30,8 +30,8 @@ def sum_up(clinic_id: int, invitation_id: int) -> None:
     change(update(Invitation).where(*here).values(sending=sending, doubt_since=doubt_since))
 
 
-def address_of(channel: Channel, owner: Invitation | Row[Any] | None) -> str | None:
-    """Where an invitation's message goes by this channel, if anywhere."""
+def address_of(channel: Channel, owner: Invitation | User | Row[Any] | None) -> str | None:
+    """Where a message to them goes by this channel, if anywhere."""
     if owner is None:
         return None
     address: str | None = owner.email if channel == Channel.EMAIL else owner.phone

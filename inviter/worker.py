@@ -21,6 +21,7 @@ from inviter.db import db, reading, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel
 from inviter.outbox import Claimed
+from inviter.reports import OPTED_OUT
 from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.settling import Result
@@ -178,6 +179,8 @@ class Worker:
 
     def _call(self, claimed: Claimed) -> Result:
         """One call, whose end is always told: a message that can't be written never left."""
+        if claimed.opted_out:
+            return Result(Answer.REFUSED, OPTED_OUT)
         sender = self._senders.get(claimed.delivery.channel)
         if sender is None:
             return Result(Answer.REFUSED, "channel-off")

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
-from inviter import outbox, worker
+from inviter import opt_outs, outbox, worker
 from inviter.codes import spaced
 from inviter.config import ROOT, Config
 from inviter.db import db
@@ -35,6 +35,7 @@ from inviter.models import (
     User,
 )
 from inviter.outbox import LEASE
+from inviter.reports import Report
 from inviter.senders import Message, Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
@@ -255,6 +256,20 @@ class TestOnePass:
         assert calls.to == []
         assert states() == [IN_DOUBT] * 3
         assert sendings() == {Sending.IN_DOUBT}
+
+    def test_who_opted_out_is_not_called_and_the_other_channel_is(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        numbers = [each.phone for each in invited]
+        opt_outs.add(Channel.SMS, numbers[0] or "", Report.STOPPED, at=now)
+        emails, texts = Calls(), Calls()
+        work(worker_with(emails, texts, threads=8), now)
+        assert emails.to == EMAILS
+        assert texts.to == sorted(each for each in numbers[1:] if each)
+        unwanted = db.session.scalars(
+            select(Delivery).where(Delivery.state == DeliveryState.SUPPRESSED)
+        ).one()
+        assert (unwanted.invitation_id, unwanted.channel) == (invited[0].id, Channel.SMS)
 
     def test_a_password_link_is_made_as_it_leaves_and_opens(
         self, app: Flask, cast: Cast, now: datetime

@@ -4,6 +4,7 @@ What must never happen is a constraint or a unique index here. Everything a clin
 `clinic_id`, leading its key, so that no row is reachable but through its clinic.
 """
 
+from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
     EXPIRING,
@@ -42,7 +43,9 @@ __all__ = [
     "Kind",
     "MailboxMessage",
     "Membership",
+    "OptOut",
     "Patient",
+    "ProviderEvent",
     "SignIn",
     "User",
 ]

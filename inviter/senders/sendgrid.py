@@ -73,7 +73,10 @@ class _Answer:
 
 
 def _payload(message: Message, attempt_id: str) -> dict[str, Any]:
-    """The attempt's id is all it learns beside the message: SendGrid keeps arguments for ever."""
+    """The attempt's id is all it learns beside the message: SendGrid keeps arguments for ever.
+
+    It comes back among the fields of each event, which have an `attempt` of their own.
+    """
     name, address = parseaddr(message.sender)
     payload = {
         "personalizations": [{"to": [{"email": message.to}]}],
@@ -83,7 +86,7 @@ def _payload(message: Message, attempt_id: str) -> dict[str, Any]:
             {"type": "text/plain", "value": message.text},
             {"type": "text/html", "value": message.html},
         ],
-        "custom_args": {"attempt": attempt_id},
+        "custom_args": {"attempt_id": attempt_id},
         "tracking_settings": NO_TRACKING,
     }
     if message.reply_to:

@@ -34,6 +34,7 @@ from inviter.web import (
     rows_to_fix,
     selected,
     upload,
+    webhooks,
 )
 
 csrf = CSRFProtect()
@@ -77,6 +78,7 @@ def init(app: Flask) -> None:
     Babel(app, default_locale="en")
     app.before_request(guards.admit)  # who is signed out is sent to sign in, not told of a token
     csrf.init_app(app)
+    csrf.exempt(webhooks.bp)  # machines, which sign what they post
     assets.init(app)
     formats.init(app)
     navigation.init(app)
@@ -97,6 +99,7 @@ def init(app: Flask) -> None:
         rows_to_fix,
         selected,
         upload,
+        webhooks,
     ):
         app.register_blueprint(module.bp)
     if settings.demo:

@@ -32,6 +32,10 @@ MOST_IDLE = timedelta(minutes=480)
 SEEN_EVERY = 30
 """Seconds: who goes on doing something gets a new cookie only so often."""
 RESET_WITHIN = timedelta(days=1)
+SESSIONLESS = frozenset(
+    {"asset", "webhooks.sendgrid", "webhooks.twilio_inbound", "webhooks.twilio_status"}
+)
+"""What is the same for everyone, and of machines, which sign what they post."""
 POLLS = ("imports.page", "invitations.page", "invite.sent")
 """Pages that look again by themselves: that keeps nobody signed in."""
 
@@ -88,10 +92,10 @@ class Accounts(flask_security.UserDatastore):
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Libraries look into it for assets too, and Vary: Cookie would keep those out of caches."""
+    """Libraries look into it everywhere, and Vary: Cookie would keep assets out of caches."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if request.endpoint != "asset":
+        if request.endpoint not in SESSIONLESS:
             super().save_session(app, session, response)
 
 

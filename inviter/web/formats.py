@@ -17,6 +17,7 @@ from inviter.conditions import ACCEPTED_STAY, SOON, Attention
 from inviter.contacts import N_, Problem
 from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import Channel, Clinic, How
+from inviter.reports import OPTED_OUT
 from inviter.status import DeliveryState, Status
 
 BREAK_AT, BREAK_DOT = Markup("@<wbr>"), Markup(".<wbr>")
@@ -68,21 +69,32 @@ CHANNELS = {Channel.EMAIL: N_("Email"), Channel.SMS: N_("Text")}
 STATES = {
     DeliveryState.SENT: N_("Sent"),
     DeliveryState.DELIVERED: N_("Delivered"),
-    DeliveryState.SUPPRESSED: N_("Opted out of messages"),
 }
+SINCE = {
+    DeliveryState.SENT: N_("Sent; opted out since"),
+    DeliveryState.DELIVERED: N_("Delivered; opted out since"),
+}
+"""What is said where no more messages are wanted."""
 REASONS = {
     "refused": N_("The address was refused: check it"),
     "no-such-address": N_("This address does not exist: check it"),
-    "no-such-number": N_("This number does not exist: check it"),
     "no-texts": N_("This number takes no texts: it may be a landline"),
     "region-off": N_("Texts to this number's country are not allowed: tell your administrator"),
-    "opted-out": N_("Opted out of messages"),
-    "mailbox-full": N_("The mailbox is full"),
     "too-large": N_("The message was too large"),
     "busy": N_("The service that sends messages was busy for too long"),
     "unreachable": N_("The service that sends messages could not be reached"),
     "not-permitted": N_("The service that sends messages refuses us: tell your administrator"),
     "channel-off": N_("Texts are switched off"),
+    "mailbox-full": N_("The mailbox is full or closed"),
+    "turned-away": N_("The patient’s mail service turned the email away"),
+    "came-back": N_("The email came back: check the address"),
+    "came-back-before": N_("Earlier email to this address came back: check it"),
+    "dropped": N_("The service that sends email did not send it"),
+    "no-such-number": N_("This number does not exist or is out of service: check it"),
+    "phone-off": N_("The phone was off or out of reach"),
+    "texts-blocked": N_("The phone company blocked the text"),
+    "text-lost": N_("The text did not arrive"),
+    OPTED_OUT: N_("Opted out of messages"),
 }
 
 
@@ -127,11 +139,19 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
     if row.status == Status.EXPIRED:
         return [day(row.expires_at, clinic)]
     found = details(row.sent, row.status, has_contact=bool(row.email or row.phone))
-    if not row.sent and row.code_given_at:
-        found = [_("Code given %(day)s", day=day(row.code_given_at, clinic))]
+    if row.code_given_at and is_code_needed(row.sent):
+        given = _("Code given %(day)s", day=day(row.code_given_at, clinic))
+        found = [*found, given] if row.sent else [given]
     if row.status == Status.PENDING and row.expires_at <= now + SOON:
         found.append(_("Expires %(day)s", day=day(row.expires_at, clinic)))
     return found
+
+
+def is_code_needed(sent: Sequence[Sent]) -> bool:
+    """Whether no message brings it: those that did not fail were not wanted."""
+    is_unwanted = any(each.state == DeliveryState.SUPPRESSED for each in sent)
+    in_vain = (DeliveryState.SUPPRESSED, DeliveryState.FAILED)
+    return not sent or (is_unwanted and all(each.state in in_vain for each in sent))
 
 
 def _leaves(at: datetime, clinic: Clinic, now: datetime) -> str:
@@ -172,6 +192,10 @@ def message(sent: Sent, under: Status) -> str:
         return _("May have arrived")
     if sent.state == DeliveryState.FAILED:
         return reason(sent.reason)
+    if sent.state == DeliveryState.SUPPRESSED:
+        return reason(OPTED_OUT) if sent.opted_out else _("No longer opted out: resend")
+    if sent.opted_out and sent.state in SINCE:
+        return word(SINCE[sent.state])
     return word(STATES.get(sent.state, N_("Sending")))
 
 

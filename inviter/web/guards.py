@@ -13,9 +13,8 @@ from inviter.models import Clinic, Import, Invitation
 from inviter.team import Provider
 from inviter.web import auth
 
-PUBLIC = frozenset(
+PUBLIC = auth.SESSIONLESS | frozenset(
     {
-        "asset",
         "auth.sign_in",
         "auth.forgot_password",
         "auth.reset_password",
@@ -45,7 +44,7 @@ def admit() -> Response | None:
     """Before each request: signed in, unless the route is public; on the clinic's team."""
     g.user = g.membership = g.clinic = None
     g.memberships = {}  # by clinic: a rollback, before an error is shown, forgets what leads there
-    if request.endpoint in (None, "asset"):
+    if request.endpoint is None or request.endpoint in auth.SESSIONLESS:
         return None
     g.user = auth.current_user()
     if request.endpoint in PUBLIC:

@@ -151,7 +151,8 @@ class InvitationPage:
     @property
     def needs_code(self) -> bool:
         """Nothing else brings it to the patient."""
-        return self.can_act and not self._sent and not self._invitation.code_given_at
+        needs = self.can_act and not self._invitation.code_given_at
+        return needs and formats.is_code_needed(self._sent)
 
     @property
     def ways(self) -> Choices:

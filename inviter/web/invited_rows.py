@@ -96,10 +96,15 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
         seen=str(row.generation),
         can_act=can_act,
         can_send=bool(_channels(row, sms=sms)),
-        can_give_code=row.status == Status.PENDING and not row.sent and row.code_given_at is None,
+        can_give_code=_needs_code(row),
         can_undo=invitations.can_undo(row, now),
         asks=formats.ago(since) if asks and can_act and since < invitations.RESEND_PAUSE else "",
     )
+
+
+def _needs_code(row: InvitedRow) -> bool:
+    is_open = row.status in (Status.PENDING, Status.ERROR_SENDING)
+    return is_open and row.code_given_at is None and formats.is_code_needed(row.sent)
 
 
 def reached(row: Any) -> Sequence[Channel]:

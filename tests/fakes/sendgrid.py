@@ -19,7 +19,7 @@ class Accepted:
 
     @property
     def attempt(self) -> str:
-        return str(self.message["custom_args"]["attempt"])
+        return str(self.message["custom_args"]["attempt_id"])
 
     @property
     def to(self) -> str:

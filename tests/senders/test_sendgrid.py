@@ -87,7 +87,7 @@ def test_the_attempt_is_all_that_is_told_beside_the_message(
     provider: StandIn, message: Message
 ) -> None:
     accepted = sent(provider, message)
-    assert accepted.message["custom_args"] == {"attempt": ATTEMPT}
+    assert accepted.message["custom_args"] == {"attempt_id": ATTEMPT}
     expected = {"personalizations", "from", "reply_to", "subject", "content", "custom_args"}
     assert set(accepted.message) == expected | {"tracking_settings"}
     elsewhere = accepted.headers | {

@@ -14,6 +14,10 @@ from tests.conftest import NOW
 DETAILS: dict[Action, list[dict[str, object]]] = {
     Action.SENT: [{"channel": each} for each in Channel],
     Action.FAILED: [{"channel": each, "reason": "no-such-address"} for each in Channel],
+    Action.DELIVERED: [{"channel": each} for each in Channel],
+    Action.SUPPRESSED: [{"channel": each, "reason": "opted-out"} for each in Channel],
+    Action.OPTED_OUT: [{"channel": each} for each in Channel],
+    Action.OPTED_IN: [{"channel": each} for each in Channel],
     Action.IN_DOUBT: [{"channel": each, "reason": None} for each in Channel],
     Action.ACCEPTED: [{"how": each} for each in How],
     Action.CONTACT_CHANGED: [
