@@ -78,7 +78,7 @@ SINCE = {
 REASONS = {
     "refused": N_("The address was refused: check it"),
     "no-such-address": N_("This address does not exist: check it"),
-    "no-texts": N_("This number takes no texts: it may be a landline"),
+    "no-texts": N_("This number cannot get texts: it may be a landline"),
     "region-off": N_("Texts to this number's country are not allowed: tell your administrator"),
     "too-large": N_("The message was too large"),
     "busy": N_("The service that sends messages was busy for too long"),

@@ -6,11 +6,10 @@ the fields of the form, which are read for it. Without its key an address is clo
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 from flask import Blueprint, Response, abort, g, request
-from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -22,6 +21,8 @@ from inviter.web import guards, reported
 MOST_BYTES = 1_000_000
 """SendGrid posts up to 768 KB at once."""
 MOST_BYTES_OF_A_TEXT = 64_000
+SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
+TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
 OLDEST = timedelta(hours=48)
 """SendGrid repeats for 24 hours, and says of no time after which a repetition is a forgery."""
 
@@ -64,8 +65,8 @@ def _take(found: list[Event]) -> Response:
 def _signed_by_sendgrid() -> str:
     """The body, if SendGrid signed it as it is, and not long ago."""
     key = guards.settings().sendgrid_webhook_key
-    signature = request.headers.get(EventWebhookHeader.SIGNATURE, "")
-    timestamp = request.headers.get(EventWebhookHeader.TIMESTAMP, "")
+    signature = request.headers.get(SIGNATURE, "")
+    timestamp = request.headers.get(TIMESTAMP, "")
     request.max_content_length = MOST_BYTES
     try:
         body = request.get_data().decode()
@@ -82,7 +83,9 @@ def _signed_by_sendgrid() -> str:
 
 
 @lru_cache(maxsize=1)
-def _verifier(key: str) -> EventWebhook:
+def _verifier(key: str) -> Any:
+    from sendgrid.helpers.eventwebhook import EventWebhook  # only where SendGrid is used
+
     return EventWebhook(key)
 
 
