@@ -6,7 +6,7 @@ Nothing here knows a table. The session is `db.session`; views, the worker and c
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
@@ -30,8 +31,10 @@ from sqlalchemy import (
     TypeDecorator,
     event,
     func,
+    literal,
     select,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, PendingRollbackError
@@ -217,6 +220,21 @@ def holds(column: Any, part: Any) -> ColumnElement[bool]:
     return found
 
 
+def among(columns: tuple[Any, Any], pairs: Collection[tuple[int, int]]) -> ColumnElement[bool]:
+    """Whether two columns are one of these pairs of ids: one look into an index for each.
+
+    PostgreSQL would plan a list of pairs as so many alternatives; from two arrays it joins.
+    """
+    if db.engine.dialect.name == "sqlite":
+        return tuple_(*columns).in_(pairs)
+    ids = ARRAY(BigInteger)
+    arrays = [literal(list(each), ids) for each in zip(*pairs, strict=True)] or [
+        literal([], ids)
+    ] * 2
+    rows = func.unnest(*arrays).table_valued("first", "second").render_derived()
+    return tuple_(*columns).in_(select(rows.c.first, rows.c.second))
+
+
 def locked(query: Any, *, of: Any = None) -> Any:
     """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
     return query.with_for_update(skip_locked=True, of=of)
@@ -250,11 +268,6 @@ def end_reading() -> None:
     """
     with suppress(OperationalError, PendingRollbackError):
         db.session.commit()
-
-
-def ping() -> None:
-    """Raises OperationalError when the database does not answer."""
-    db.session.execute(text("SELECT 1"))
 
 
 class _Ids:

@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, tuple_, update
+from blinker import Signal
+from sqlalchemy import ColumnElement, event, insert, or_, select, text, tuple_, update
 from sqlalchemy.orm import joinedload
 
 from inviter import status
@@ -17,6 +19,7 @@ from inviter.activity import Action
 from inviter.db import change, db, locked
 from inviter.models import (
     NO_CLINIC,
+    QUEUED,
     Attempt,
     Channel,
     Delivery,
@@ -27,6 +30,10 @@ from inviter.models import (
 from inviter.standing import address_of, sent_for, sum_up
 from inviter.status import DeliveryState
 
+queued = Signal()
+"""Sent in the process that has committed new deliveries; others find them when they look."""
+
+ATTEMPTS: Any = Attempt.__table__
 LEASE = timedelta(minutes=2)
 TURN_STEP_MS = 1000
 MAY_HAVE_ARRIVED = (
@@ -46,6 +53,7 @@ class Claimed:
     claim: str
     sent_to: str | None
     """The patient's address as it was when this was claimed."""
+    at: datetime
 
 
 def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now: datetime) -> None:
@@ -68,6 +76,7 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
         for channel in channels
     ]
     db.session.add_all(deliveries)
+    db.session.info["queued"] = True
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
 
 
@@ -106,6 +115,7 @@ def requeue(invitation: Invitation) -> None:
         .values(state=DeliveryState.QUEUED, reason=None)
     )
     if requeued:
+        db.session.info["queued"] = True
         sum_up(invitation.clinic_id, invitation.id)
 
 
@@ -140,25 +150,26 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
             turn=turn(now, 0),
         )
     )
+    db.session.info["queued"] = True
 
 
-def is_waiting(now: datetime) -> bool:
-    """Whether there is anything to claim or to give up; only reads."""
+def is_waiting(now: datetime, channels: Iterable[Channel] = Channel) -> bool:
+    """Whether there is anything to claim by these channels, or to give up; only reads."""
     lapsed = (Delivery.state == DeliveryState.SENDING) & (Delivery.leased_until < now)
     return any(
         db.session.scalar(select(Delivery.id).where(due).limit(1)) is not None
-        for due in (_is_due(now), lapsed)
+        for due in (*(_is_due(now, each) for each in channels), lapsed)
     )
 
 
-def claim(limit: int, *, now: datetime) -> list[Claimed]:
-    """Take up to `limit` due deliveries and write their attempts.
+def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:
+    """Take up to `limit` due deliveries, of one channel or of all, and write their attempts.
 
     The caller commits before the first call. A crash after that commit leaves them in doubt.
     """
     mark = secrets.token_hex(16)
     pick = (
-        locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now)))
+        locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now, channel)))
         .order_by(Delivery.turn)
         .limit(limit)
         .cte("pick")
@@ -177,17 +188,28 @@ def claim(limit: int, *, now: datetime) -> list[Claimed]:
             attempts=Delivery.attempts + 1,
         )
     )
-    return [_begin(delivery, mark, now) for delivery in _claimed_under(mark)]
+    claimed = [
+        Claimed(each, secrets.token_hex(16), mark, address_of(each.channel, each.invitation), now)
+        for each in _claimed_under(mark)
+    ]
+    if claimed:
+        db.session.connection().execute(insert(ATTEMPTS), [_attempt(each) for each in claimed])
+    return claimed
 
 
 def turn(now: datetime, place: int) -> int:
     return int(now.timestamp() * 1000) + place * TURN_STEP_MS
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return (Delivery.state == DeliveryState.QUEUED) & or_(
-        Delivery.not_before.is_(None), Delivery.not_before <= now
-    )
+def _is_due(now: datetime, channel: Channel | None) -> ColumnElement[bool]:
+    is_due = text(QUEUED) & or_(Delivery.not_before.is_(None), Delivery.not_before <= now)
+    return is_due if channel is None else (Delivery.channel == channel) & is_due
+
+
+@event.listens_for(db.session, "after_commit")
+def _say_queued(session: Any) -> None:
+    if session.info.pop("queued", False):
+        queued.send()
 
 
 def _claimed_under(mark: str) -> list[Delivery]:
@@ -208,14 +230,10 @@ def _claimed_under(mark: str) -> list[Delivery]:
     )
 
 
-def _begin(delivery: Delivery, mark: str, now: datetime) -> Claimed:
-    attempt_id = secrets.token_hex(16)
-    db.session.add(
-        Attempt(
-            clinic_id=delivery.clinic_id,
-            id=attempt_id,
-            delivery_id=delivery.id,
-            started_at=now,
-        )
-    )
-    return Claimed(delivery, attempt_id, mark, address_of(delivery.channel, delivery.invitation))
+def _attempt(claimed: Claimed) -> dict[str, object]:
+    return {
+        "clinic_id": claimed.delivery.clinic_id,
+        "id": claimed.attempt_id,
+        "delivery_id": claimed.delivery.id,
+        "started_at": claimed.at,
+    }

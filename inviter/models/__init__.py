@@ -17,7 +17,16 @@ from inviter.models.invitations import (
     Invitation,
     Patient,
 )
-from inviter.models.messages import Answer, Attempt, Channel, Delivery, Kind, MailboxMessage
+from inviter.models.messages import (
+    QUEUED,
+    Answer,
+    Attempt,
+    Channel,
+    Delivery,
+    Kind,
+    MailboxMessage,
+    Pause,
+)
 from inviter.models.people import NO_CLINIC, Clinic, Membership, SignIn, User
 
 __all__ = [
@@ -25,6 +34,7 @@ __all__ = [
     "LIVE",
     "NO_CLINIC",
     "OPEN",
+    "QUEUED",
     "TROUBLED",
     "WITHOUT_MESSAGE",
     "Activity",
@@ -43,6 +53,7 @@ __all__ = [
     "MailboxMessage",
     "Membership",
     "Patient",
+    "Pause",
     "SignIn",
     "User",
 ]
