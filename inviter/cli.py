@@ -21,6 +21,7 @@ from inviter.worker import Crew
 
 NAME_LIMIT = 100
 CLINICS_PER_LINE = 20
+THREADS_ALONE = 64
 
 
 class Accounts(Protocol):
@@ -35,16 +36,23 @@ def init(
     app: Flask,
     *,
     accounts: Accounts,
-    crew_of: Callable[[Flask], Crew],
+    crew_of: Callable[[Flask, int], Crew],
     check: Callable[[Flask], None],
 ) -> None:
     settings: Config = app.extensions["settings"]
 
     @app.cli.command("worker")
-    def worker_command() -> None:
+    @click.option(
+        "--threads",
+        type=click.IntRange(1, 500),
+        default=THREADS_ALONE,
+        show_default=True,
+        help="So many messages are handed over at once.",
+    )
+    def worker_command(threads: int) -> None:
         """Send what is queued and invite from files, until SIGTERM; then finish what is begun."""
         check(app)
-        crew = crew_of(app)
+        crew = crew_of(app, threads)
         signal.signal(signal.SIGTERM, lambda *_: crew.stop())
         signal.signal(signal.SIGINT, lambda *_: crew.stop())
         crew.run()
