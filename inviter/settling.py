@@ -111,6 +111,8 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
     Invitations are locked before their deliveries, both in the order of their ids, as everyone
     does: whoever settles waits for others, and never in a circle.
     """
+    if not calls:
+        return 0
     for_invitations = _lock_invitations(calls)
     held = _lock_deliveries(calls)
     moved = []
@@ -265,13 +267,14 @@ def _tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: 
     if not of_invitations:
         return
     sum_up_all({(each.clinic_id, each.invitation_id or 0) for each, _, _ in of_invitations})
-    for delivery, state, reason in of_invitations:
-        if state in ACTIONS:
-            activity.record(
-                ACTIONS[state],
-                clinic_id=delivery.clinic_id,
-                invitation_id=delivery.invitation_id,
-                now=now,
-                channel=delivery.channel,
-                reason=reason,
-            )
+    activity.record_all(
+        {
+            "clinic_id": delivery.clinic_id,
+            "at": now,
+            "action": ACTIONS[state],
+            "invitation_id": delivery.invitation_id,
+            "details": {"channel": delivery.channel, "reason": reason},
+        }
+        for delivery, state, reason in of_invitations
+        if state in ACTIONS
+    )

@@ -31,10 +31,10 @@ from inviter.settling import NOT_CALLED, Ended, Result
 
 THREADS = 16
 RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
-AHEAD = 2  # times as many are claimed as can be called at once
+AHEAD = 3  # times as many are claimed as can be called at once
 BATCH = 500
 POLL = 0.5  # seconds
-GATHER = 0.02  # seconds
+GATHER = 0.05  # seconds
 FIRST_AFTER_TROUBLE, LAST_AFTER_TROUBLE = 0.2, 5.0  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
