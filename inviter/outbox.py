@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import ColumnElement, event, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, event, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.orm import joinedload
 
 from inviter import status
@@ -160,6 +160,12 @@ def is_waiting(now: datetime, channels: Iterable[Channel] = Channel) -> bool:
         db.session.scalar(select(Delivery.id).where(due).limit(1)) is not None
         for due in (*(_is_due(now, each) for each in channels), lapsed)
     )
+
+
+def queued_by(moment: datetime) -> int:
+    """How many that were queued by then still are."""
+    query = select(func.count()).select_from(Delivery)
+    return db.session.scalar(query.where(text(QUEUED), Delivery.queued_at <= moment)) or 0
 
 
 def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:

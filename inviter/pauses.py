@@ -68,6 +68,10 @@ def hold(*, now: datetime) -> None:
     )
 
 
+def held_at() -> datetime | None:
+    return db.session.scalar(select(Pause.since).where(Pause.probe_at.is_(None)).limit(1))
+
+
 def release() -> int:
     """How many channels were held. A sender that is still in trouble is found out again."""
     return change(delete(Pause).where(Pause.probe_at.is_(None)))

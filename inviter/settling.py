@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
 
 from inviter import activity
 from inviter.activity import Action
@@ -133,32 +133,50 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
 
 def doubt_lapsed(*, now: datetime) -> int:
     """What was being sent when its worker died may have arrived: doubt since its lease ended."""
-    lapsed = db.session.scalars(
+    lapsed = (Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+    return sum(
+        _doubt(each, "lapsed", since=each.leased_until or now, now=now) for each in _those(*lapsed)
+    )
+
+
+def doubt_open(*, now: datetime) -> int:
+    """Whatever is being sent may have arrived: nobody who sends it is alive any more."""
+    sending = _those(Delivery.state == DeliveryState.SENDING)
+    return sum(_doubt(each, "restored", since=now, now=now) for each in sending)
+
+
+def doubt_queued(*, before: datetime, now: datetime) -> int:
+    """Whatever was queued by then may have been sent in the time that a restore took back."""
+    queued = _those(Delivery.state == DeliveryState.QUEUED, Delivery.queued_at <= before)
+    return sum(_doubt(each, "restored", since=now, now=now) for each in queued)
+
+
+def _those(*where: ColumnElement[bool]) -> Sequence[Delivery]:
+    return db.session.scalars(
         select(Delivery)
-        .where(Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+        .where(*where)
         .order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
         .execution_options(populate_existing=True)
     ).all()
-    return sum(_doubt(delivery, now) for delivery in lapsed)
 
 
-def _doubt(delivery: Delivery, now: datetime) -> int:
-    """Unless it was settled meanwhile. The invitation is locked first, as `settle_all` does."""
+def _doubt(delivery: Delivery, reason: str, *, since: datetime, now: datetime) -> int:
+    """Unless it has changed meanwhile. The invitation is locked first, as `settle_all` does."""
     if delivery.invitation_id is not None:
         _locked(Invitation, [(delivery.clinic_id, delivery.invitation_id)], ())
-    lapsed = change(
+    doubted = change(
         update(Delivery)
         .where(
             Delivery.clinic_id == delivery.clinic_id,
             Delivery.id == delivery.id,
-            Delivery.claim == delivery.claim,
-            Delivery.state == DeliveryState.SENDING,
+            Delivery.claim.is_not_distinct_from(delivery.claim),
+            Delivery.state == delivery.state,
         )
-        .values(state=DeliveryState.IN_DOUBT, doubt_since=delivery.leased_until)
+        .values(state=DeliveryState.IN_DOUBT, doubt_since=since)
     )
-    if lapsed:
-        _tell_all([(delivery, DeliveryState.IN_DOUBT, "lapsed")], now)
-    return lapsed
+    if doubted:
+        _tell_all([(delivery, DeliveryState.IN_DOUBT, reason)], now)
+    return doubted
 
 
 def _is_ours(call: Ended, held: Row[Any] | None) -> bool:
