@@ -3,6 +3,7 @@
 Nothing here knows a table. The session is `db.session`; views, the worker and commands commit it.
 """
 
+import json
 import os
 import secrets
 import threading
@@ -223,15 +224,16 @@ def holds(column: Any, part: Any) -> ColumnElement[bool]:
 def among(columns: tuple[Any, Any], pairs: Collection[tuple[int, int]]) -> ColumnElement[bool]:
     """Whether two columns are one of these pairs of ids: one look into an index for each.
 
-    PostgreSQL would plan a list of pairs as so many alternatives; from two arrays it joins.
+    Of a list of pairs SQLite would read the whole table, and PostgreSQL make so many alternatives.
     """
     if db.engine.dialect.name == "sqlite":
-        return tuple_(*columns).in_(pairs)
+        each = func.json_each(json.dumps([list(pair) for pair in pairs])).table_valued("value").c
+        parts = (func.json_extract(each.value, place) for place in ("$[0]", "$[1]"))
+        return tuple_(*columns).in_(select(*parts))
     ids = ARRAY(BigInteger)
-    arrays = [literal(list(each), ids) for each in zip(*pairs, strict=True)] or [
-        literal([], ids)
-    ] * 2
-    rows = func.unnest(*arrays).table_valued("first", "second").render_derived()
+    firsts, seconds = ([pair[place] for pair in pairs] for place in (0, 1))
+    arrays = func.unnest(literal(firsts, ids), literal(seconds, ids))
+    rows = arrays.table_valued("first", "second").render_derived()
     return tuple_(*columns).in_(select(rows.c.first, rows.c.second))
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from blinker import Signal
-from sqlalchemy import ColumnElement, event, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, event, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.orm import joinedload
 
 from inviter import status
@@ -208,7 +208,10 @@ def turn(now: datetime, place: int) -> int:
 
 
 def _is_due(now: datetime, channel: Channel | None) -> ColumnElement[bool]:
-    is_due = text(QUEUED) & or_(Delivery.not_before.is_(None), Delivery.not_before <= now)
+    """What a later version has queued and this one can't read is left, or it would stop all."""
+    is_known = Delivery.kind.in_(list(Kind))
+    is_ripe = or_(Delivery.not_before.is_(None), Delivery.not_before <= now)
+    is_due = and_(text(QUEUED), is_known, is_ripe)
     return is_due if channel is None else (Delivery.channel == channel) & is_due
 
 

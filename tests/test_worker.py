@@ -289,6 +289,18 @@ class TestTrouble:
         (ben,) = emails_of("Ben")
         assert (ben.state, ben.reason) == (FAILED, "not-written")
 
+    def test_a_kind_of_message_that_only_a_later_version_knows_stops_no_other(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        ben = emails_of("Ben")[0].id
+        later = text("UPDATE delivery SET kind = 'reminder of 2031' WHERE id = :id")
+        db.session.execute(later, {"id": ben})
+        calls = Calls()
+        work_off(worker_with(calls), now)
+        assert calls.to == ["ada@example.org", "mei@example.org"]
+        left = text("SELECT state FROM delivery WHERE id = :id")
+        assert db.session.scalar(left, {"id": ben}) == QUEUED
+
     def test_a_sender_that_breaks_leaves_doubt_and_stops_no_other(
         self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
     ) -> None:
