@@ -75,7 +75,7 @@ def _version_of_database(app: Flask) -> str | None:
         return connection.scalar(version) if known else None
 
 
-def worker_of(app: Flask) -> worker.Worker:
+def worker_of(app: Flask, threads: int = worker.THREADS) -> worker.Worker:
     """A delivery worker with everything it needs handed to it."""
     settings: Config = app.extensions["settings"]
     messages = Messages(settings, keys=app.extensions["keys"], reset_token=auth.reset_token)
@@ -83,6 +83,8 @@ def worker_of(app: Flask) -> worker.Worker:
         context=app.app_context,
         messages=messages,
         senders=worker.senders_for(settings, app.app_context),
+        rates=worker.rates_for(settings),
+        threads=threads,
     )
 
 
@@ -91,9 +93,9 @@ def importer_of(app: Flask) -> importer.Importer:
     return importer.Importer(context=app.app_context, settings=settings, keys=keys)
 
 
-def crew_of(app: Flask) -> worker.Crew:
+def crew_of(app: Flask, threads: int = worker.THREADS) -> worker.Crew:
     """All that goes on beside the web: sending, and inviting from files."""
-    return worker.Crew(worker_of(app), importer_of(app))
+    return worker.Crew(worker_of(app, threads), importer_of(app))
 
 
 def main() -> None:

@@ -1,16 +1,18 @@
 """The record of who did what, when. Lines are only ever added; they hold ids, never values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from inviter import opt_outs
 from inviter.db import db
 from inviter.models import Activity, Invitation, User
+
+ACTIVITIES: Any = Activity.__table__
 
 
 class Action(StrEnum):
@@ -68,6 +70,12 @@ def record(
             details=details,
         )
     )
+
+
+def record_all(lines: Iterable[dict[str, Any]]) -> None:
+    """Many at once of what the system does, by the names of the columns: far cheaper than each."""
+    if rows := list(lines):
+        db.session.connection().execute(insert(ACTIVITIES), rows)
 
 
 def of(invitation: Invitation) -> list[Line]:

@@ -5,6 +5,7 @@ import signal
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import available_timezones
 
@@ -12,7 +13,7 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, contacts, demo, large_demo, team
+from inviter import clock, contacts, demo, large_demo, outbox, pauses, settling, team
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -21,6 +22,7 @@ from inviter.worker import Crew
 
 NAME_LIMIT = 100
 CLINICS_PER_LINE = 20
+THREADS_ALONE = 64
 
 
 class Accounts(Protocol):
@@ -35,19 +37,51 @@ def init(
     app: Flask,
     *,
     accounts: Accounts,
-    crew_of: Callable[[Flask], Crew],
+    crew_of: Callable[[Flask, int], Crew],
     check: Callable[[Flask], None],
 ) -> None:
     settings: Config = app.extensions["settings"]
 
     @app.cli.command("worker")
-    def worker_command() -> None:
+    @click.option(
+        "--threads",
+        type=click.IntRange(1, 500),
+        default=THREADS_ALONE,
+        show_default=True,
+        help="So many messages are handed over at once.",
+    )
+    def worker_command(threads: int) -> None:
         """Send what is queued and invite from files, until SIGTERM; then finish what is begun."""
         check(app)
-        crew = crew_of(app)
+        crew = crew_of(app, threads)
         signal.signal(signal.SIGTERM, lambda *_: crew.stop())
         signal.signal(signal.SIGINT, lambda *_: crew.stop())
         crew.run()
+
+    @app.cli.command("hold")
+    @with_appcontext
+    def hold_command() -> None:
+        """Let no message leave until `release`: say so before anything runs on a restored backup.
+
+        What was being sent when the backup was made is in doubt from now on.
+        """
+        check(app)
+        click.echo(_hold(clock.now()))
+
+    @app.cli.command("release")
+    @click.option("--send", "what", flag_value="send", help="Send what was queued by then.")
+    @click.option(
+        "--doubt",
+        "what",
+        flag_value="doubt",
+        help="Show what was queued by then as in doubt: it may have been sent already.",
+    )
+    @with_appcontext
+    def release_command(what: str | None) -> None:
+        """Let messages leave again. After a restore someone must say what becomes of those that
+        were queued when sending was held."""
+        check(app)
+        click.echo(_release(what, clock.now()))
 
     @app.cli.command("demo")
     @click.option("--password", help="For everyone in the demo; random if not given.")
@@ -120,6 +154,31 @@ def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -
     )
     db.session.commit()
     return password
+
+
+def _hold(now: datetime) -> str:
+    pauses.hold(now=now)
+    db.session.commit()  # before all else: from here on nothing leaves
+    doubted = settling.doubt_open(now=now)
+    db.session.commit()
+    return f"Sending is held. {doubted} messages are in doubt: they may have arrived."
+
+
+def _release(what: str | None, now: datetime) -> str:
+    held_at = pauses.held_at()
+    if held_at is None:
+        raise click.ClickException("Sending is not held.")
+    waiting = outbox.queued_by(held_at)
+    if waiting and what is None:
+        raise click.ClickException(
+            f"{waiting} messages were queued when sending was held. If the data is from a backup,"
+            " they may have left since it was made. Say --doubt to have them shown as such and"
+            " sent by no one but a person, or --send to send them."
+        )
+    doubted = settling.doubt_queued(before=held_at, now=now) if what == "doubt" else 0
+    pauses.release()
+    db.session.commit()
+    return f"Sending goes on. {doubted} messages are in doubt, {waiting - doubted} will leave."
 
 
 def _shares(clinics: int | None, invitations: int | None, seed: int | None) -> list[int]:

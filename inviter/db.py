@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, PendingRollbackError
@@ -246,6 +247,22 @@ def holds(column: Any, part: Any) -> ColumnElement[bool]:
     return found
 
 
+def among(columns: tuple[Any, Any], pairs: Collection[tuple[int, int]]) -> ColumnElement[bool]:
+    """Whether two columns are one of these pairs of ids: one look into an index for each.
+
+    Of a list of pairs SQLite would read the whole table, and PostgreSQL make so many alternatives.
+    """
+    if db.engine.dialect.name == "sqlite":
+        each = func.json_each(json.dumps([list(pair) for pair in pairs])).table_valued("value").c
+        parts = (func.json_extract(each.value, place) for place in ("$[0]", "$[1]"))
+        return tuple_(*columns).in_(select(*parts))
+    ids = ARRAY(BigInteger)
+    firsts, seconds = ([pair[place] for pair in pairs] for place in (0, 1))
+    arrays = func.unnest(literal(firsts, ids), literal(seconds, ids))
+    rows = arrays.table_valued("first", "second").render_derived()
+    return tuple_(*columns).in_(select(rows.c.first, rows.c.second))
+
+
 def locked(query: Any, *, of: Any = None) -> Any:
     """Passes over rows that another transaction works on (SQLite has one writer anyway)."""
     return query.with_for_update(skip_locked=True, of=of)
@@ -293,11 +310,6 @@ def end_reading() -> None:
     """
     with suppress(OperationalError, PendingRollbackError):
         db.session.commit()
-
-
-def ping() -> None:
-    """Raises OperationalError when the database does not answer."""
-    db.session.execute(text("SELECT 1"))
 
 
 class _Ids:

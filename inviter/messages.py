@@ -5,9 +5,10 @@ A name is plain text in every part. Links begin with `BASE_URL` and nothing else
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from email.headerregistry import Address
 from email.utils import parseaddr
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,7 +95,7 @@ class Messages:
         """Our verified address under the clinic's name, as people read it."""
         name, address = parseaddr(self._settings.email_from)
         shown = _one_line(invitation.clinic.name) if invitation else name
-        return str(Address(shown, addr_spec=address))
+        return _shown(shown, address)
 
     def _text(self, template: str, about: dict[str, Any]) -> str:
         return self._environment.get_template(template).render(about).strip() + "\n"
@@ -128,7 +129,18 @@ def _recipient(delivery: Delivery) -> str:
 
 
 def _day(at: datetime, time_zone: str) -> str:
-    return format_date(at.astimezone(ZoneInfo(time_zone)), "d MMMM y", locale="en")
+    return _written(at.astimezone(ZoneInfo(time_zone)).date())
+
+
+@lru_cache
+def _written(day: date) -> str:
+    return str(format_date(day, "d MMMM y", locale="en"))
+
+
+@lru_cache
+def _shown(name: str, address: str) -> str:
+    """The same few clinics are in every message, and putting an address together is slow."""
+    return str(Address(name, addr_spec=address))
 
 
 def _unbroken(value: Any) -> Any:

@@ -8,8 +8,22 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select, tuple_, update
+from blinker import Signal
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    event,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import joinedload
 
 from inviter import opt_outs, status
@@ -17,6 +31,7 @@ from inviter.activity import Action
 from inviter.db import change, db, locked
 from inviter.models import (
     NO_CLINIC,
+    QUEUED,
     Attempt,
     Channel,
     Delivery,
@@ -29,6 +44,10 @@ from inviter.reports import ARRIVED
 from inviter.standing import address_of, sent_for, sum_up
 from inviter.status import DeliveryState
 
+queued = Signal()
+"""Sent in the process that has committed new deliveries; others find them when they look."""
+
+ATTEMPTS: Any = Attempt.__table__
 LEASE = timedelta(minutes=2)
 TURN_STEP_MS = 1000
 MAY_HAVE_ARRIVED = (
@@ -48,6 +67,7 @@ class Claimed:
     claim: str
     sent_to: str | None
     """The address as it was when this was claimed."""
+    at: datetime
     opted_out: bool = False
     """Nothing may be sent there: it is settled without a call."""
 
@@ -72,6 +92,7 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
         for channel in channels
     ]
     db.session.add_all(deliveries)
+    db.session.info["queued"] = True
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
 
 
@@ -110,6 +131,7 @@ def requeue(invitation: Invitation) -> None:
         .values(state=DeliveryState.QUEUED, reason=None)
     )
     if requeued:
+        db.session.info["queued"] = True
         sum_up(invitation.clinic_id, invitation.id)
 
 
@@ -161,25 +183,32 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
             turn=turn(now, 0),
         )
     )
+    db.session.info["queued"] = True
 
 
-def is_waiting(now: datetime) -> bool:
-    """Whether there is anything to claim or to give up; only reads."""
+def is_waiting(now: datetime, channels: Iterable[Channel] = Channel) -> bool:
+    """Whether there is anything to claim by these channels, or to give up; only reads."""
     lapsed = (Delivery.state == DeliveryState.SENDING) & (Delivery.leased_until < now)
     return any(
         db.session.scalar(select(Delivery.id).where(due).limit(1)) is not None
-        for due in (_is_due(now), lapsed)
+        for due in (*(_is_due(now, each) for each in channels), lapsed)
     )
 
 
-def claim(limit: int, *, now: datetime) -> list[Claimed]:
-    """Take up to `limit` due deliveries and write their attempts.
+def queued_by(moment: datetime) -> int:
+    """How many that were queued by then still are."""
+    query = select(func.count()).select_from(Delivery)
+    return db.session.scalar(query.where(text(QUEUED), Delivery.queued_at <= moment)) or 0
+
+
+def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:
+    """Take up to `limit` due deliveries, of one channel or of all, and write their attempts.
 
     The caller commits before the first call. A crash after that commit leaves them in doubt.
     """
     mark = secrets.token_hex(16)
     pick = (
-        locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now)))
+        locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now, channel)))
         .order_by(Delivery.turn)
         .limit(limit)
         .cte("pick")
@@ -198,17 +227,28 @@ def claim(limit: int, *, now: datetime) -> list[Claimed]:
             attempts=Delivery.attempts + 1,
         )
     )
-    return _begin(_claimed_under(mark), mark, now)
+    claimed = _begin(_claimed_under(mark), mark, now)
+    if claimed:
+        db.session.connection().execute(insert(ATTEMPTS), [_attempt(each) for each in claimed])
+    return claimed
 
 
 def turn(now: datetime, place: int) -> int:
     return int(now.timestamp() * 1000) + place * TURN_STEP_MS
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return (Delivery.state == DeliveryState.QUEUED) & or_(
-        Delivery.not_before.is_(None), Delivery.not_before <= now
-    )
+def _is_due(now: datetime, channel: Channel | None) -> ColumnElement[bool]:
+    """What a later version has queued and this one can't read is left, or it would stop all."""
+    is_known = Delivery.kind.in_(list(Kind))
+    is_ripe = or_(Delivery.not_before.is_(None), Delivery.not_before <= now)
+    is_due = and_(text(QUEUED), is_known, is_ripe)
+    return is_due if channel is None else (Delivery.channel == channel) & is_due
+
+
+@event.listens_for(db.session, "after_commit")
+def _say_queued(session: Any) -> None:
+    if session.info.pop("queued", False):
+        queued.send()
 
 
 def _claimed_under(mark: str) -> list[Delivery]:
@@ -230,24 +270,20 @@ def _claimed_under(mark: str) -> list[Delivery]:
 
 
 def _begin(deliveries: list[Delivery], mark: str, now: datetime) -> list[Claimed]:
-    """With an attempt for each; here, where every message passes, opting out is looked up."""
+    """Here, where every message passes, opting out is looked up."""
     sent_to = [address_of(each.channel, each.invitation or each.user) for each in deliveries]
     asked = [(each.channel, to) for each, to in zip(deliveries, sent_to, strict=True) if to]
     unwanted = opt_outs.among(asked)
     return [
-        Claimed(each, _attempt(each, now), mark, to, opted_out=(each.channel, to) in unwanted)
+        Claimed(each, secrets.token_hex(16), mark, to, now, (each.channel, to) in unwanted)
         for each, to in zip(deliveries, sent_to, strict=True)
     ]
 
 
-def _attempt(delivery: Delivery, now: datetime) -> str:
-    attempt_id = secrets.token_hex(16)
-    db.session.add(
-        Attempt(
-            clinic_id=delivery.clinic_id,
-            id=attempt_id,
-            delivery_id=delivery.id,
-            started_at=now,
-        )
-    )
-    return attempt_id
+def _attempt(claimed: Claimed) -> dict[str, object]:
+    return {
+        "clinic_id": claimed.delivery.clinic_id,
+        "id": claimed.attempt_id,
+        "delivery_id": claimed.delivery.id,
+        "started_at": claimed.at,
+    }

@@ -5,20 +5,27 @@ doubt, and stays so until there is evidence: it is never made again by itself.
 """
 
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, select, update
 
 from inviter import activity, opt_outs
 from inviter.activity import Action
-from inviter.db import change, db
+from inviter.db import among, change, db
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
-from inviter.standing import address_of, sum_up
+from inviter.standing import address_of, sum_up_all
 from inviter.status import DeliveryState
+
+Key = tuple[int, int]
+"""A clinic's id and the id of something of its own."""
+
+OF_ITS_SENDER = ("not-permitted", "unreachable", "overloaded")
+"""Reasons for which a sender refuses whatever it is handed: it is paused (`pauses`)."""
 
 MOST_ATTEMPTS = 8
 FIRST_WAIT = timedelta(seconds=30)
@@ -28,6 +35,32 @@ OVERTAKING: tuple[Any, ...] = (
     *(Invitation.accepted_at, Invitation.removed_at),
 )
 """Facts of an invitation that may make a message pointless while it is being sent."""
+
+
+DELIVERIES: Any = Delivery.__table__
+ATTEMPTS: Any = Attempt.__table__
+MOVE = (
+    update(DELIVERIES)
+    .where(
+        DELIVERIES.c.clinic_id == bindparam("at_clinic"),
+        DELIVERIES.c.id == bindparam("the_id"),
+        DELIVERIES.c.claim == bindparam("the_claim"),
+    )
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("state", "reason", "settled_at", "doubt_since", "not_before", "attempts")
+        }
+    )
+)
+END = (
+    update(ATTEMPTS)
+    .where(ATTEMPTS.c.clinic_id == bindparam("at_clinic"), ATTEMPTS.c.id == bindparam("the_id"))
+    .values(
+        {name: bindparam(name) for name in ("ended_at", "answer", "reason", "provider_reference")}
+    )
+)
+UNTOLD: dict[str, object] = dict.fromkeys(("reason", "settled_at", "doubt_since", "not_before"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,95 +76,149 @@ class Result:
     again: bool = False
     wait: timedelta | None = None
 
+    @property
+    def counts_not(self) -> bool:
+        """No fault of this message, and no use of waiting: it keeps its turn."""
+        return self.again and self.reason in (NOT_CALLED.reason, *OF_ITS_SENDER)
+
+
+NOT_CALLED = Result(Answer.REFUSED, "not-called", again=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call that is over."""
+
+    claimed: Claimed
+    result: Result
+
+    @property
+    def key(self) -> Key:
+        return self.claimed.delivery.clinic_id, self.claimed.delivery.id
+
 
 def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
-    """Write down how the call ended; True where that was still ours to say.
+    """Write down how one call ended; True where that was still ours to say."""
+    return bool(settle_all([Ended(claimed, result)], now=now))
+
+
+def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
+    """Write down how calls ended, in one transaction; of how many that was still ours to say.
 
     What staff or the patient have overtaken meanwhile is not tried again. Who finishes after the
     lease has lapsed may still turn doubt into certainty: the claim is the same. Only a person's
     Resend makes another. What the provider has reported by then (`events`) stands: it is later.
+
+    Invitations are locked before their deliveries, both in the order of their ids, as everyone
+    does: whoever settles waits for others, and never in a circle.
     """
-    delivery = claimed.delivery
-    overtaken = _overtaken_by(claimed, _lock_invitation(delivery))
-    state, facts = _after(delivery, result, overtaken, now)
-    unsettled = [DeliveryState.SENDING]
-    if result.answer != Answer.UNKNOWN:  # which is no news where there is doubt already
-        unsettled.append(DeliveryState.IN_DOUBT)
-    was_ours = change(
-        update(Delivery)
-        .where(
-            Delivery.clinic_id == delivery.clinic_id,
-            Delivery.id == delivery.id,
-            Delivery.claim == claimed.claim,
-            Delivery.state.in_(unsettled),
+    if not calls:
+        return 0
+    for_invitations = _lock_invitations(calls)
+    held = _lock_deliveries(calls)
+    moved = []
+    for call in calls:
+        if _is_ours(call, held.get(call.key)):
+            delivery = call.claimed.delivery
+            facts = for_invitations.get((delivery.clinic_id, delivery.invitation_id or 0))
+            moved.append((call, _after(call, _overtaken_by(call.claimed, facts), now)))
+    connection = db.session.connection()
+    if moved:
+        connection.execute(
+            MOVE, [_place(call) | facts | {"state": to} for call, (to, facts) in moved]
         )
-        .values(state=state, **facts)
-    )
-    change(
-        update(Attempt)
-        .where(Attempt.clinic_id == delivery.clinic_id, Attempt.id == claimed.attempt_id)
-        .values(
-            ended_at=now,
-            answer=result.answer,
-            reason=result.reason,
-            provider_reference=result.reference,
-        )
-    )
-    if was_ours:
-        _tell(delivery, state, result.reason, now)
-    if result.reason == OPTED_OUT and claimed.sent_to and not claimed.opted_out:
-        opt_outs.add(delivery.channel, claimed.sent_to, Report.OPTED_OUT, at=now)
-    return bool(was_ours)
+    connection.execute(END, [_end(call, now) for call in calls])
+    _tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
+    _keep_opt_outs(calls, now)
+    return len(moved)
+
+
+def _keep_opt_outs(calls: Sequence[Ended], now: datetime) -> None:
+    """What a provider refused because nothing more is wanted there."""
+    addresses = {
+        (claimed.delivery.channel, claimed.sent_to)
+        for claimed, result in ((call.claimed, call.result) for call in calls)
+        if result.reason == OPTED_OUT and not claimed.opted_out
+    }
+    for channel, address in sorted(addresses, key=str):
+        if address:
+            opt_outs.add(channel, address, Report.OPTED_OUT, at=now)
 
 
 def doubt_lapsed(*, now: datetime) -> int:
     """What was being sent when its worker died may have arrived: doubt since its lease ended."""
-    lapsed = db.session.scalars(
+    lapsed = (Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+    return sum(
+        _doubt(each, "lapsed", since=each.leased_until or now, now=now) for each in _those(*lapsed)
+    )
+
+
+def doubt_open(*, now: datetime) -> int:
+    """Whatever is being sent may have arrived: nobody who sends it is alive any more."""
+    sending = _those(Delivery.state == DeliveryState.SENDING)
+    return sum(_doubt(each, "restored", since=now, now=now) for each in sending)
+
+
+def doubt_queued(*, before: datetime, now: datetime) -> int:
+    """Whatever was queued by then may have been sent in the time that a restore took back."""
+    queued = _those(Delivery.state == DeliveryState.QUEUED, Delivery.queued_at <= before)
+    return sum(_doubt(each, "restored", since=now, now=now) for each in queued)
+
+
+def _those(*where: ColumnElement[bool]) -> Sequence[Delivery]:
+    return db.session.scalars(
         select(Delivery)
-        .where(Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+        .where(*where)
         .order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
         .execution_options(populate_existing=True)
     ).all()
-    return sum(_doubt(delivery, now) for delivery in lapsed)
 
 
-def _doubt(delivery: Delivery, now: datetime) -> int:
-    """Unless it was settled meanwhile. The invitation is locked first, as `settle` does."""
-    _lock_invitation(delivery)
-    lapsed = change(
+def _doubt(delivery: Delivery, reason: str, *, since: datetime, now: datetime) -> int:
+    """Unless it has changed meanwhile. The invitation is locked first, as `settle_all` does."""
+    if delivery.invitation_id is not None:
+        _locked(Invitation, [(delivery.clinic_id, delivery.invitation_id)], ())
+    doubted = change(
         update(Delivery)
         .where(
             Delivery.clinic_id == delivery.clinic_id,
             Delivery.id == delivery.id,
-            Delivery.claim == delivery.claim,
-            Delivery.state == DeliveryState.SENDING,
+            Delivery.claim.is_not_distinct_from(delivery.claim),
+            Delivery.state == delivery.state,
         )
-        .values(state=DeliveryState.IN_DOUBT, doubt_since=delivery.leased_until)
+        .values(state=DeliveryState.IN_DOUBT, doubt_since=since)
     )
-    if lapsed:
-        _tell(delivery, DeliveryState.IN_DOUBT, "lapsed", now)
-    return lapsed
+    if doubted:
+        _tell_all([(delivery, DeliveryState.IN_DOUBT, reason)], now)
+    return doubted
+
+
+def _is_ours(call: Ended, held: Row[Any] | None) -> bool:
+    if held is None or held.claim != call.claimed.claim:
+        return False
+    if call.result.answer == Answer.UNKNOWN:  # which is no news where there is doubt already
+        return bool(held.state == DeliveryState.SENDING)
+    return held.state in (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
 
 
 def _after(
-    delivery: Delivery, result: Result, overtaken: Action | None, now: datetime
+    call: Ended, overtaken: Action | None, now: datetime
 ) -> tuple[DeliveryState, dict[str, object]]:
-    """The delivery's next state and facts."""
+    """The delivery's next state, and its facts where they are not empty."""
+    result, attempts = call.result, call.claimed.delivery.attempts
     if result.answer == Answer.ACCEPTED:
-        return DeliveryState.SENT, {"settled_at": now, "doubt_since": None, "reason": None}
+        return DeliveryState.SENT, {"settled_at": now}
     if result.answer == Answer.UNKNOWN:
         return DeliveryState.IN_DOUBT, {"doubt_since": now, "reason": result.reason}
-    if result.again and delivery.attempts < MOST_ATTEMPTS:
+    if result.again and (result.counts_not or attempts < MOST_ATTEMPTS):
         if overtaken:
-            return DeliveryState.WITHDRAWN, {"doubt_since": None, "reason": overtaken}
-        wait = result.wait or _back_off(delivery.attempts)
-        return DeliveryState.QUEUED, {"not_before": now + wait, "doubt_since": None}
+            return DeliveryState.WITHDRAWN, {"reason": overtaken}
+        if result.counts_not:
+            return DeliveryState.QUEUED, {"attempts": attempts - 1}
+        return DeliveryState.QUEUED, {"not_before": now + (result.wait or _back_off(attempts))}
     is_unwanted = result.reason == OPTED_OUT
-    return DeliveryState.SUPPRESSED if is_unwanted else DeliveryState.FAILED, {
-        "settled_at": now,
-        "doubt_since": None,
-        "reason": result.reason,
-    }
+    to = DeliveryState.SUPPRESSED if is_unwanted else DeliveryState.FAILED
+    return to, {"settled_at": now, "reason": result.reason}
 
 
 def _back_off(attempts: int) -> timedelta:
@@ -140,18 +227,49 @@ def _back_off(attempts: int) -> timedelta:
     return wait * (0.75 + secrets.randbelow(500) / 1000)
 
 
-def _lock_invitation(delivery: Delivery) -> Row[Any] | None:
-    """What it says now; None for account mail.
+def _place(call: Ended) -> dict[str, object]:
+    """Its delivery, with the facts that stay as they are or are empty."""
+    clinic_id, delivery_id = call.key
+    here = {"at_clinic": clinic_id, "the_id": delivery_id, "the_claim": call.claimed.claim}
+    return here | UNTOLD | {"attempts": call.claimed.delivery.attempts}
+
+
+def _end(call: Ended, now: datetime) -> dict[str, object]:
+    return {
+        "at_clinic": call.claimed.delivery.clinic_id,
+        "the_id": call.claimed.attempt_id,
+        "ended_at": now,
+        "answer": call.result.answer,
+        "reason": call.result.reason,
+        "provider_reference": call.result.reference,
+    }
+
+
+def _lock_invitations(calls: Sequence[Ended]) -> dict[Key, Row[Any]]:
+    """What they say now; there is none for account mail.
 
     Two channels settled at once take turns, so that the later one sees both.
     """
-    if delivery.invitation_id is None:
-        return None
-    return db.session.execute(
-        select(*OVERTAKING)
-        .where(Invitation.clinic_id == delivery.clinic_id, Invitation.id == delivery.invitation_id)
+    keys = {
+        (each.claimed.delivery.clinic_id, each.claimed.delivery.invitation_id)
+        for each in calls
+        if each.claimed.delivery.invitation_id
+    }
+    return _locked(Invitation, keys, OVERTAKING) if keys else {}
+
+
+def _lock_deliveries(calls: Sequence[Ended]) -> dict[Key, Row[Any]]:
+    return _locked(Delivery, {each.key for each in calls}, (Delivery.state, Delivery.claim))
+
+
+def _locked(model: Any, keys: Collection[Key], columns: tuple[Any, ...]) -> dict[Key, Row[Any]]:
+    found = db.session.execute(
+        select(model.clinic_id, model.id, *columns)
+        .where(among((model.clinic_id, model.id), keys))
+        .order_by(model.clinic_id, model.id)
         .with_for_update()
-    ).one_or_none()
+    )
+    return {(each.clinic_id, each.id): each for each in found}
 
 
 def _overtaken_by(claimed: Claimed, invitation: Row[Any] | None) -> Action | None:
@@ -179,17 +297,20 @@ ACTIONS = {
 }
 
 
-def _tell(delivery: Delivery, state: DeliveryState, reason: str | None, now: datetime) -> None:
-    """Keep on the invitation what its deliveries amount to now, and record the change."""
-    if delivery.invitation_id is None:
+def _tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: datetime) -> None:
+    """Keep on the invitations what their deliveries amount to now, and record the changes."""
+    of_invitations = [each for each in moved if each[0].invitation_id is not None]
+    if not of_invitations:
         return
-    sum_up(delivery.clinic_id, delivery.invitation_id)
-    if state in ACTIONS:
-        activity.record(
-            ACTIONS[state],
-            clinic_id=delivery.clinic_id,
-            invitation_id=delivery.invitation_id,
-            now=now,
-            channel=delivery.channel,
-            reason=reason,
-        )
+    sum_up_all({(each.clinic_id, each.invitation_id or 0) for each, _, _ in of_invitations})
+    activity.record_all(
+        {
+            "clinic_id": delivery.clinic_id,
+            "at": now,
+            "action": ACTIONS[state],
+            "invitation_id": delivery.invitation_id,
+            "details": {"channel": delivery.channel, "reason": reason},
+        }
+        for delivery, state, reason in of_invitations
+        if state in ACTIONS
+    )

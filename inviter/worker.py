@@ -6,29 +6,36 @@ queued, after it the delivery is in doubt until evidence comes (`outbox`).
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Protocol
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from inviter import logs, outbox, settling
+from inviter import logs, outbox, pauses, settling
 from inviter.config import Config
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
-from inviter.models import Answer, Channel
+from inviter.models import Answer, Channel, Pause
 from inviter.outbox import Claimed
+from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import OPTED_OUT
 from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
-from inviter.settling import Result
+from inviter.settling import NOT_CALLED, Ended, Result
 
 THREADS = 16
+RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
+AHEAD = 3  # times as many are claimed as can be called at once
+BATCH = 500
 POLL = 0.5  # seconds
-AFTER_TROUBLE = 5.0  # seconds
+GATHER = 0.05  # seconds
+FIRST_AFTER_TROUBLE, LAST_AFTER_TROUBLE = 0.2, 5.0  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
@@ -64,21 +71,36 @@ def senders_for(
     return senders
 
 
+def rates_for(settings: Config) -> dict[Channel, float]:
+    """How many a second each worker hands over at most, by channels where that is limited."""
+    chosen = {Channel.EMAIL: settings.email, Channel.SMS: settings.sms}
+    return {channel: RATES[name] for channel, name in chosen.items() if name in RATES}
+
+
 def keep_at(work: Callable[[], float], stopping: threading.Event) -> None:
-    """Pass after pass until stopped; each says how many seconds to wait before the next, and
-    survives a database out of reach."""
+    """Pass after pass until stopped; each says how many seconds to wait before the next.
+
+    A database out of reach is survived, and tried again after ever longer waits.
+    """
+    after_trouble = FIRST_AFTER_TROUBLE
     while not stopping.is_set():
-        stopping.wait(_survived(work))
+        seconds = _survived(work)
+        if seconds is None:
+            stopping.wait(after_trouble)
+            after_trouble = min(after_trouble * 2, LAST_AFTER_TROUBLE)
+        else:
+            after_trouble = FIRST_AFTER_TROUBLE
+            stopping.wait(seconds)
 
 
-def _survived(work: Callable[[], float]) -> float:
+def _survived(work: Callable[[], float]) -> float | None:
     try:
         return work()
     except OperationalError as error:
         log.error("database out of reach", reason=type(error.orig).__name__)
     except Exception as error:
         log.error("worker pass failed", reason=type(error).__name__, where=logs.where(error))
-    return AFTER_TROUBLE
+    return None
 
 
 class Runs(Protocol):
@@ -108,7 +130,11 @@ class Crew:
 
 
 class Worker:
-    """One thread on the database, several on the providers."""
+    """One thread on the database, several on the providers, which never wait for each other.
+
+    A little more is claimed than can be called at once, so that no thread stands idle while the
+    database is spoken to. What was not begun when the worker stops is released.
+    """
 
     def __init__(
         self,
@@ -117,63 +143,169 @@ class Worker:
         messages: Messages,
         senders: Mapping[Channel, Sender],
         threads: int = THREADS,
+        rates: Mapping[Channel, float] | None = None,
     ) -> None:
         self._context = context
         self._messages = messages
         self._senders = senders
         self._threads = threads
-        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="call")
+        self._in_hand: dict[Future[Result], Claimed] = {}
+        self._channels = deque(Channel)
+        self._paces = {channel: Pace(rate) for channel, rate in (rates or {}).items()}
+        self._troubles = Troubles()
+        self._probed: set[Channel] = set()
+        self._look_at = 0.0
+        self._is_more, self._wake, self._stopping = (threading.Event() for _ in range(3))
+        outbox.queued.connect(self._on_queued)
 
     def run(self) -> None:
-        """Until `stop`; what is in flight then is finished."""
-        keep_at(lambda: 0 if self.work_once() else POLL, self._stopping)
+        """Until `stop`; then what is in flight is finished, and what was not begun released."""
+        keep_at(self._go_on, self._stopping)
+        with self._context():
+            while self._in_hand:
+                self._settle(self._any_ended(), server_now)
+        self._pool.shutdown()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._wake.set()
 
     def work_once(self, *, now: datetime | None = None) -> int:
-        """One pass; how many deliveries were taken up. `now` is the database's unless given."""
+        """As many as there are threads, from the claim to the last answer; how many they were.
+
+        `now` is the database's unless given.
+        """
         with self._context():
-            now = now or server_now()
-            with reading():
-                is_waiting = outbox.is_waiting(now)
-            if not is_waiting:
+            began, start = time.monotonic(), now or server_now()
+            taken = self._take(self._threads, now=start)
+            while self._in_hand:
+                ended = self._any_ended()
+                self._settle(ended, lambda: start + timedelta(seconds=time.monotonic() - began))
+        return taken
+
+    def _go_on(self) -> float:
+        """Settle what has ended, claim where there is room, wait for either."""
+        self._wake.clear()
+        with self._context():
+            ended = [call for call in self._in_hand if call.done()]
+            if ended:
+                self._settle(ended, server_now)
+            room = self._threads * AHEAD - len(self._in_hand)
+            if room and (self._is_more.is_set() or time.monotonic() >= self._look_at):
+                self._is_more.clear()
+                if self._take(room, now=server_now()) == room:
+                    self._is_more.set()
+                self._look_at = time.monotonic() + POLL
+        if not room or not self._is_more.is_set():
+            self._wake.wait(POLL)
+        return GATHER if self._in_hand else 0  # the more end together, the less each costs
+
+    def _on_queued(self, _sender: object = None) -> None:
+        self._is_more.set()
+        self._wake.set()
+
+    def _any_ended(self) -> Collection[Future[Result]]:
+        return wait(self._in_hand, return_when=FIRST_COMPLETED).done
+
+    def _take(self, room: int, *, now: datetime) -> int:
+        """Claim what is due by the channels that are open, and hand it to the threads.
+
+        Neither channel keeps the other from its turn, however much waits.
+        """
+        with reading():
+            paused = pauses.standing()
+            able = [each for each in self._channels if not pauses.is_shut(paused.get(each), now)]
+            if not outbox.is_waiting(now, able):
                 return 0
-            if lapsed := settling.doubt_lapsed(now=now):
-                log.warning("deliveries in doubt", count=lapsed)
-            claimed = outbox.claim(self._threads, now=now)
-            db.session.commit()  # before the first call: all that may be called is written down
-            db.session.expunge_all()  # the threads read these rows: no session may reload them
-            began = time.monotonic()
-            with ThreadPoolExecutor(self._threads) as pool:
-                calls = {pool.submit(self._send, each): each for each in claimed}
-                for call in as_completed(calls):
-                    took = timedelta(seconds=time.monotonic() - began)
-                    self._settle(calls[call], call.result(), now=now + took)
+        if lapsed := settling.doubt_lapsed(now=now):
+            log.warning("deliveries in doubt", count=lapsed)
+            db.session.commit()
+        claimed: list[Claimed] = []
+        for channel, most in _shares(able, room):
+            left = min(most, room - len(claimed))
+            claimed += self._claim(channel, left, paused.get(channel), now) if left else []
+        db.session.commit()  # before the first call: all that may be called is written down
+        db.session.expunge_all()  # the threads read these rows: no session may reload them
+        self._channels.rotate()
+        begin_by = time.monotonic() + outbox.LEASE.total_seconds() / 2
+        for each in claimed:
+            call = self._pool.submit(self._send, each, begin_by)
+            self._in_hand[call] = each
+            call.add_done_callback(lambda _: self._wake.set())
         return len(claimed)
 
-    def _settle(self, claimed: Claimed, result: Result, *, now: datetime) -> None:
-        """Write down an answer, or keep at it: a database that is busy or restarts costs time.
+    def _claim(
+        self, channel: Channel, most: int, pause: Pause | None, now: datetime
+    ) -> list[Claimed]:
+        pace = self._paces.get(channel)
+        most = min(most, pace.allows()) if pace else most
+        if pause is not None:
+            most = min(most, 1)
+            if not most or not pauses.take_probe(pause, now=now):
+                return []
+            self._probed.add(channel)
+        claimed = outbox.claim(most, now=now, channel=channel) if most else []
+        if pace:
+            pace.spend(len(claimed))
+        return claimed
 
-        What can't be written in the end is in doubt when its lease lapses. None keeps the others.
+    def _settle(self, ended: Collection[Future[Result]], tell_time: Callable[[], datetime]) -> None:
+        """Write down answers, or keep at it: a database that is busy or restarts costs time.
+
+        What a stopped worker can't write in the end is in doubt when its lease lapses.
         """
-        for wait in SETTLE_WAITS:
-            try:
-                settling.settle(claimed, result, now=now)
-                db.session.commit()
-                return
-            except OperationalError as error:
-                db.session.rollback()
-                log.error("answer not written yet", reason=type(error.orig).__name__)
-                time.sleep(wait)  # also while stopping: the answer is known, and must be kept
-            except Exception as error:
-                db.session.rollback()
-                log.error("answer can't be written", where=logs.where(error))
-                break
-        log.error("answer lost", delivery=claimed.delivery.id, answer=result.answer)
+        calls = [Ended(self._in_hand.pop(each), _result(each)) for each in ended]
+        calls = [self._troubles.judge(each) for each in calls]
+        for first in range(0, len(calls), BATCH):
+            self._keep_settling(calls[first : first + BATCH], tell_time)
 
-    def _send(self, claimed: Claimed) -> Result:
+    def _keep_settling(self, calls: list[Ended], tell_time: Callable[[], datetime]) -> None:
+        for tried in count():
+            if self._are_settled(calls, tell_time):
+                return
+            if self._stopping.is_set() and tried >= len(SETTLE_WAITS):
+                break
+            time.sleep(SETTLE_WAITS[min(tried, len(SETTLE_WAITS) - 1)])  # answers must be kept
+        log.error("answers lost", count=len(calls))
+
+    def _are_settled(self, calls: list[Ended], tell_time: Callable[[], datetime]) -> bool:
+        """Whether that is done with: one that can't be written keeps none of the others."""
+        try:
+            now = tell_time()
+            settling.settle_all(calls, now=now)
+            self._pause_or_resume(calls, now)
+            db.session.commit()
+        except OperationalError as error:
+            db.session.rollback()
+            log.error("answers not written yet", reason=type(error.orig).__name__)
+            return False
+        except Exception as error:
+            db.session.rollback()
+            if len(calls) > 1:
+                for each in calls:
+                    self._keep_settling([each], tell_time)
+            else:
+                delivery = calls[0].claimed.delivery.id
+                log.error("answer can't be written", delivery=delivery, where=logs.where(error))
+        return True
+
+    def _pause_or_resume(self, calls: list[Ended], now: datetime) -> None:
+        """A sender in trouble is paused as a whole, until one that was called since answers."""
+        for channel, reason in self._troubles.of(calls).items():
+            log.warning("channel paused", channel=channel, reason=reason)
+            pauses.begin(channel, reason, now=now)
+        for call in calls:
+            channel = call.claimed.delivery.channel
+            if channel in self._probed and is_answer(call.result):
+                if pauses.end(channel, called_at=call.claimed.at):
+                    log.info("channel goes on", channel=channel)
+                self._probed.discard(channel)
+
+    def _send(self, claimed: Claimed, begin_by: float) -> Result:
         """In a thread of the pool, with an app context of its own."""
+        if self._stopping.is_set() or time.monotonic() > begin_by:
+            return NOT_CALLED  # late, the lease may have lapsed: the process was stopped meanwhile
         with self._context():
             return self._call(claimed)
 
@@ -194,3 +326,17 @@ class Worker:
         except Exception as error:
             log.error("sender broke", delivery=claimed.delivery.id, reason=repr(type(error)))
             return Result(Answer.UNKNOWN, "no-answer")
+
+
+def _shares(channels: Sequence[Channel], room: int) -> list[tuple[Channel, int]]:
+    """How many of each channel, one after the other: half for the first while others wait too."""
+    if len(channels) < 2:
+        return [(each, room) for each in channels]
+    first, *others = channels
+    return [(first, -(-room // 2)), *((each, room) for each in others), (first, room)]
+
+
+def _result(call: Future[Result]) -> Result:
+    if call.exception():  # after the message was handed over, perhaps
+        return Result(Answer.UNKNOWN, "no-answer")
+    return call.result()

@@ -100,7 +100,7 @@ def test_a_wrong_setting_stops_the_start_with_one_message(tmp_path: Path) -> Non
     assert done.stderr.splitlines() == [
         "Inviter cannot start:",
         "- INVITER_PORT must be a whole number from 1 to 65535, not 'http'.",
-        "- INVITER_EMAIL must be mailbox or sendgrid, not 'pigeon'.",
+        "- INVITER_EMAIL must be mailbox or smtp or sendgrid, not 'pigeon'.",
         "- INVITER_LOG_FORMAT must be text or json, not 'xml'.",
     ]
 

@@ -1,15 +1,19 @@
 """Commands, as someone who sets Inviter up types them."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+import app as composition
+from inviter import outbox
 from inviter.db import db
-from inviter.models import Clinic, Membership, User
-from tests.factories import Cast
+from inviter.keys import Keys
+from inviter.models import Clinic, Delivery, Invitation, MailboxMessage, Membership, User
+from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
 PHRASE = "a quiet river under stones"
@@ -104,6 +108,79 @@ def test_a_clinic_with_people_is_not_filled_again(app: Flask, cast: Cast) -> Non
         code, printed = run(app, "demo", *counts)
         assert code == 1
         assert "The database is not empty: nothing was filled in." in printed
+
+
+class TestHold:
+    """After a restore: what was sent since the backup looks as if it had not been."""
+
+    @pytest.fixture
+    def restored(self, app: Flask, cast: Cast, keys: Keys, now: datetime) -> None:
+        """One email was being sent when the backup was made, another was queued."""
+        with app.app_context():
+            for name in ("Ada", "Ben"):
+                who = recipient(f"{name} Fixture", email=f"{name.lower()}@example.org")
+                people = {"provider": cast.osei, "by": cast.ana}
+                invite(cast.northside, who, **people, keys=keys, now=now)
+                if name == "Ada":
+                    outbox.claim(1, now=now)
+                    db.session.commit()
+
+    def states(self, app: Flask) -> list[str]:
+        with app.app_context():
+            query = select(Delivery.state).join(Delivery.invitation)
+            return [str(each) for each in db.session.scalars(query.order_by(Invitation.first_name))]
+
+    def sent(self, app: Flask) -> int:
+        with app.app_context():
+            composition.worker_of(app).work_once()
+            return len(db.session.scalars(select(MailboxMessage)).all())
+
+    @pytest.mark.usefixtures("restored")
+    def test_held_nothing_leaves_and_what_was_being_sent_is_in_doubt(self, app: Flask) -> None:
+        code, printed = run(app, "hold")
+        assert (code, "1 messages are in doubt" in printed) == (0, True)
+        assert self.states(app) == ["in doubt", "queued"]
+        assert self.sent(app) == 0
+
+    @pytest.mark.usefixtures("restored")
+    def test_what_was_queued_is_released_only_by_who_says_what_becomes_of_it(
+        self, app: Flask
+    ) -> None:
+        run(app, "hold")
+        code, printed = run(app, "release")
+        assert code == 1
+        assert "1 messages were queued when sending was held." in printed
+        assert self.sent(app) == 0
+
+    @pytest.mark.usefixtures("restored")
+    def test_it_may_be_sent(self, app: Flask) -> None:
+        run(app, "hold")
+        assert run(app, "release", "--send")[0] == 0
+        assert self.sent(app) == 1
+        assert self.states(app) == ["in doubt", "sent"]
+
+    @pytest.mark.usefixtures("restored")
+    def test_it_may_be_in_doubt_and_is_never_sent(self, app: Flask, ana: Visitor) -> None:
+        run(app, "hold")
+        assert run(app, "release", "--doubt")[0] == 0
+        assert self.sent(app) == 0
+        assert self.states(app) == ["in doubt", "in doubt"]
+
+    @pytest.mark.usefixtures("restored")
+    def test_what_is_invited_while_held_leaves_when_released(
+        self, app: Flask, cast: Cast, keys: Keys
+    ) -> None:
+        run(app, "hold")
+        with app.app_context():
+            who = recipient("Cy Fixture", email="cy@example.org")
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+        assert self.sent(app) == 0
+        run(app, "release", "--doubt")
+        assert self.sent(app) == 1
+        assert self.states(app) == ["in doubt", "in doubt", "sent"]
+
+    def test_what_is_not_held_cannot_be_released(self, app: Flask) -> None:
+        assert run(app, "release") == (1, "Error: Sending is not held.\n")
 
 
 @pytest.fixture

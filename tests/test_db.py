@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from inviter.db import bulk, db, reading
+from inviter.db import among, bulk, db, reading
 from inviter.models import Activity, Channel, Clinic, Delivery, Kind, User
 from inviter.status import DeliveryState
 from tests.conftest import NOW
@@ -108,3 +108,29 @@ def test_who_lost_the_connection_while_reading_may_write_on_the_next(
         look_while_it_is_lost()
     db.session.execute(update(Clinic).values(name="Other"))
     db.session.commit()
+
+
+class TestAmong:
+    HERE = (Delivery.clinic_id, Delivery.id)
+
+    def test_only_whole_pairs_are_found(self, context: None, cast: Cast) -> None:
+        clinics = (cast.northside.id, cast.lakeview.id)
+        wanted = [(clinics[0], 2**62), (clinics[1], 1)]
+        found = db.session.execute(
+            select(Clinic.id).where(among((Clinic.id, literal(2**62)), wanted))
+        ).all()
+        assert [each.id for each in found] == [clinics[0]]
+
+    def test_of_no_pairs_none_is(self, context: None, cast: Cast) -> None:
+        assert (
+            db.session.scalars(select(Clinic).where(among((Clinic.id, Clinic.id), []))).all() == []
+        )
+
+    def test_each_pair_is_looked_up_in_the_index(self, context: None) -> None:
+        if db.engine.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL plans by what is in the table")
+        query = select(Delivery.id).where(among(self.HERE, [(1, 2), (3, 4)]))
+        said = str(query.compile(db.engine, compile_kwargs={"literal_binds": True}))
+        plan = " ".join(str(each[3]) for each in raw(f"EXPLAIN QUERY PLAN {said}"))
+        assert "SEARCH delivery USING" in plan
+        assert "SCAN delivery" not in plan

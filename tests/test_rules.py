@@ -38,7 +38,8 @@ USE_CASES = (
         "outbox",
     ),
     *("imports", "inviting_many", "mending"),
-    *("patients", "readdressing", "refusals", "selection", "settling", "standing", "team"),
+    *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
+    *("standing", "team"),
 )
 EDGES = (
     *(

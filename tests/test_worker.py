@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
-from inviter import opt_outs, outbox, worker
+from inviter import opt_outs, outbox, pauses, worker
 from inviter.codes import spaced
 from inviter.config import ROOT, Config
 from inviter.db import db
@@ -56,6 +57,7 @@ pytestmark = pytest.mark.usefixtures("context")
 SOON = 0.3  # seconds
 LONG = 20  # seconds, for what will happen unless something is broken
 ACCEPTED = Result(Answer.ACCEPTED)
+UNKNOWN = Result(Answer.UNKNOWN, "no-answer")
 
 QUEUED, LEAVING, SENT = DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.SENT
 FAILED, IN_DOUBT = DeliveryState.FAILED, DeliveryState.IN_DOUBT
@@ -76,7 +78,7 @@ class Calls:
 
     @property
     def to(self) -> list[str]:
-        return sorted(each.to for each in self.messages.queue)
+        return sorted(each.to for each in list(self.messages.queue))
 
 
 @pytest.fixture
@@ -308,6 +310,18 @@ class TestTrouble:
         (ben,) = emails_of("Ben")
         assert (ben.state, ben.reason) == (FAILED, "not-written")
 
+    def test_a_kind_of_message_that_only_a_later_version_knows_stops_no_other(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        ben = emails_of("Ben")[0].id
+        later = text("UPDATE delivery SET kind = 'reminder of 2031' WHERE id = :id")
+        db.session.execute(later, {"id": ben})
+        calls = Calls()
+        work_off(worker_with(calls), now)
+        assert calls.to == ["ada@example.org", "mei@example.org"]
+        left = text("SELECT state FROM delivery WHERE id = :id")
+        assert db.session.scalar(left, {"id": ben}) == QUEUED
+
     def test_a_sender_that_breaks_leaves_doubt_and_stops_no_other(
         self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
     ) -> None:
@@ -363,10 +377,11 @@ class TestTrouble:
         now: datetime,
         status: int,
     ) -> None:
-        provider.plan(*[Reply(status)] * 3)
+        provider.plan(then=Reply(status))
         some = worker_with(SendGrid("key", provider.url))
         work_off(some, now)
         assert (states(), provider.accepted) == ([QUEUED] * 3, [])
+        provider.plan(then=Reply())
         work_off(some, now + timedelta(minutes=1))
         assert sorted(each.to for each in provider.accepted) == EMAILS
 
@@ -426,6 +441,93 @@ class TestTrouble:
         assert sorted(states()) == sorted([LEAVING, SENT, SENT])
         work_off(some, now + LEASE + timedelta(seconds=1))
         assert [each.state for each in emails_of("Ben")] == [IN_DOUBT]
+
+
+def use_up(column: Any) -> list[Any]:
+    return list(fresh(select(column).where(Delivery.channel == Channel.EMAIL)))
+
+
+class TestPaused:
+    """A sender that is in trouble as a whole."""
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_key_that_is_refused_stops_its_channel_and_no_other(
+        self,
+        provider: StandIn,
+        worker_with: WorkerWith,
+        invited: list[Invitation],
+        now: datetime,
+        status: int,
+    ) -> None:
+        provider.plan(then=Reply(status))
+        work_off(worker_with(SendGrid("bad", provider.url), threads=1), now)
+        assert provider.calls == 1
+        assert (states(), states(Channel.SMS)) == ([QUEUED] * 3, [SENT] * 3)
+        assert use_up(Delivery.attempts) == [0] * 3
+        assert use_up(Delivery.not_before) == [None] * 3
+
+    def test_it_is_probed_with_one_delivery_and_goes_on_when_that_is_taken(
+        self,
+        provider: StandIn,
+        worker_with: WorkerWith,
+        invited: list[Invitation],
+        now: datetime,
+    ) -> None:
+        with StandIn() as gone:
+            pass
+        some = worker_with(SendGrid("key", gone.url), threads=1)
+        hour = [now + timedelta(seconds=each) for each in range(0, 3600, 7)]
+        assert sum(work(some, at) for at in hour) <= 3 + 3 + 3600 // 30 + 1
+        assert states() == [QUEUED] * 3
+        back = worker_with(SendGrid("key", provider.url))
+        at = hour[-1] + timedelta(seconds=31)
+        assert [work(back, at) for _ in range(3)] == [1, 2, 0]
+        assert sorted(each.to for each in provider.accepted) == EMAILS
+        assert states() == [SENT] * 3
+        assert len(fresh(select(Attempt.id).where(Attempt.answer == Answer.ACCEPTED))) == 6
+
+    def test_one_that_is_busy_with_everything_uses_up_no_message(
+        self,
+        app: Flask,
+        worker_with: WorkerWith,
+        cast: Cast,
+        keys: Keys,
+        now: datetime,
+    ) -> None:
+        for place in range(20):
+            who = recipient(f"P{place} Fixture", email=f"p{place}@example.org")
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=now)
+        busy = Result(Answer.REFUSED, "busy", again=True)
+        calls = Calls(lambda _message, _attempt_id: busy)
+        some = worker_with(calls, threads=1)
+        for minutes in range(0, 600, 5):
+            work_off(some, now + timedelta(minutes=minutes))
+        assert states() == [QUEUED] * 20
+        assert len(calls.to) < 20 + 120 + 10
+
+    def test_one_that_hangs_makes_few_doubtful(
+        self, worker_with: WorkerWith, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        for place in range(20):
+            who = recipient(f"P{place} Fixture", email=f"p{place}@example.org")
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=now)
+        unknown = Result(Answer.UNKNOWN, "no-answer")
+        some = worker_with(Calls(lambda _message, _attempt_id: unknown), threads=1)
+        work_off(some, now)
+        assert sorted(states()) == [IN_DOUBT] * 10 + [QUEUED] * 10
+        assert work(some, now + timedelta(minutes=1)) == 1
+        assert work(some, now + timedelta(minutes=2)) == 0
+
+    def test_while_sending_is_held_nothing_leaves(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        pauses.hold(now=now)
+        calls = Calls()
+        some = worker_with(calls, calls)
+        assert work(some, now + timedelta(days=99)) == 0
+        pauses.release()
+        work_off(some, now)
+        assert len(calls.to) == 6
 
 
 @contextmanager
@@ -505,6 +607,75 @@ class TestRun:
                 db.session.commit()
                 assert calls.messages.get(timeout=LONG).to == f"{name}@example.org"
         assert states() == [SENT] * 2
+
+    def test_new_work_in_its_own_process_wakes_it(
+        self,
+        worker_with: WorkerWith,
+        cast: Cast,
+        keys: Keys,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(worker, "POLL", LONG * 10)
+        calls = Calls()
+        with self.running(worker_with(calls)):
+            time.sleep(SOON)  # it has looked, and found nothing
+            who = recipient(email="ada@example.org")
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+            db.session.commit()
+            assert calls.messages.get(timeout=LONG / 2).to == "ada@example.org"
+
+    def test_a_slow_call_keeps_no_other_waiting(
+        self, worker_with: WorkerWith, invited: list[Invitation], cast: Cast, keys: Keys
+    ) -> None:
+        may_end = Event()
+
+        def wait(message: Message, _attempt_id: str) -> None:
+            assert message.to != "ada@example.org" or may_end.wait(LONG)
+
+        calls = Calls(wait)
+        with self.running(worker_with(calls, threads=2)):
+            while "mei@example.org" not in calls.to:
+                time.sleep(SOON / 10)
+            who = recipient("Zoe Fixture", email="zoe@example.org")
+            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+            for _ in range(LONG * 10):
+                if len(emails_of("Zoe")) == 1 and emails_of("Zoe")[0].state == SENT:
+                    break
+                time.sleep(0.1)
+            assert [each.state for each in emails_of("Ada")] == [LEAVING]
+            may_end.set()
+        assert states() == [SENT] * 4
+
+    def test_stopped_it_releases_what_it_had_not_begun(
+        self, worker_with: WorkerWith, invited: list[Invitation]
+    ) -> None:
+        may_end = Event()
+        calls = Calls(lambda _message, _attempt_id: None if may_end.wait(LONG) else UNKNOWN)
+        some = worker_with(calls, calls, threads=1)
+        with self.running(some):
+            calls.messages.get(timeout=LONG)
+            time.sleep(SOON)
+            assert len(fresh(select(Delivery.id).where(Delivery.state == LEAVING))) == 3
+            some.stop()
+            may_end.set()
+        assert sorted(states() + states(Channel.SMS)) == [QUEUED] * 5 + [SENT]
+        assert sorted(fresh(select(Delivery.attempts))) == [0] * 5 + [1]
+        released = fresh(select(Attempt).where(Attempt.reason == "not-called"))
+        assert [each.answer for each in released] == [Answer.REFUSED] * 2
+        assert all(each.ended_at for each in released)
+
+    def test_what_waited_past_its_lease_is_not_called(
+        self,
+        worker_with: WorkerWith,
+        invited: list[Invitation],
+        now: datetime,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=-1))
+        calls = Calls()
+        assert work(worker_with(calls, calls), now) == 4
+        assert calls.to == []
+        assert states() == [QUEUED] * 3
 
     def test_stopped_it_finishes_what_is_in_flight_and_takes_nothing_new(
         self, worker_with: WorkerWith, invited: list[Invitation]

@@ -18,7 +18,16 @@ from inviter.models.invitations import (
     Invitation,
     Patient,
 )
-from inviter.models.messages import Answer, Attempt, Channel, Delivery, Kind, MailboxMessage
+from inviter.models.messages import (
+    QUEUED,
+    Answer,
+    Attempt,
+    Channel,
+    Delivery,
+    Kind,
+    MailboxMessage,
+    Pause,
+)
 from inviter.models.people import NO_CLINIC, Clinic, Membership, SignIn, User
 
 __all__ = [
@@ -26,6 +35,7 @@ __all__ = [
     "LIVE",
     "NO_CLINIC",
     "OPEN",
+    "QUEUED",
     "TROUBLED",
     "WITHOUT_MESSAGE",
     "Activity",
@@ -45,6 +55,7 @@ __all__ = [
     "Membership",
     "OptOut",
     "Patient",
+    "Pause",
     "ProviderEvent",
     "SignIn",
     "User",

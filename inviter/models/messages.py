@@ -33,6 +33,10 @@ class Answer(StrEnum):
     UNKNOWN = "unknown"
 
 
+QUEUED = "state = 'queued'"
+"""Which rows the index of turns holds; a claim says the same words, or it is not used."""
+
+
 class Delivery(Base):
     """One message on one channel, for an invitation or for a person's account."""
 
@@ -82,7 +86,8 @@ class Delivery(Base):
             "generation",
             unique=True,
         ),
-        partial_index("ix_delivery_turn", "turn", where="state = 'queued'"),
+        # A channel that is paused keeps its place without being read past by the other's claims.
+        partial_index("ix_delivery_turn", "channel", "turn", where=QUEUED),
         partial_index("ix_delivery_lease", "leased_until", where="state = 'sending'"),
     )
 
@@ -105,6 +110,18 @@ class Attempt(Base):
         ForeignKeyConstraint(["clinic_id", "delivery_id"], ["delivery.clinic_id", "delivery.id"]),
         Index("ix_attempt_delivery", "clinic_id", "delivery_id"),
     )
+
+
+class Pause(Base):
+    """A channel by which nothing leaves for now. There is no row while all is well."""
+
+    __tablename__ = "pause"
+
+    channel: Mapped[Channel] = mapped_column(one_of(Channel), primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    reason: Mapped[str] = mapped_column(String(40))
+    probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When one delivery is tried next; None where only a person releases what is held."""
 
 
 class MailboxMessage(Base):

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 from sqlalchemy.exc import OperationalError
 
-from inviter import db
+from inviter import pauses
 
 bp = Blueprint("health", __name__)
 
@@ -15,8 +15,10 @@ def healthz() -> Response:
 
 @bp.get("/readyz")
 def readyz() -> Response:
+    """A channel that is paused keeps no page from working: it is told, and all is ready."""
     try:
-        db.ping()
+        paused = sorted(pauses.standing().items())
     except OperationalError:
         return Response("the database does not answer\n", 503, mimetype="text/plain")
-    return Response("ok\n", mimetype="text/plain")
+    lines = [f"{channel} paused: {each.reason}, since {each.since}" for channel, each in paused]
+    return Response("\n".join(["ok", *lines, ""]), mimetype="text/plain")

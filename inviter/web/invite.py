@@ -15,7 +15,7 @@ from inviter.duplicates import Checked, Fate
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
-from inviter.web import addresses, checked, forms, guards, home, pasting
+from inviter.web import addresses, checked, forms, guards, home, pasting, paused
 from inviter.web.addresses import Address
 from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
@@ -150,6 +150,7 @@ def _respond(
         url=invited.remembered if request.method == "GET" else None,
         form_of=form,
         upload_of=lambda: upload or upload_form(),
+        notices_of=paused.notices,
         errors=errors,
         listing=invited,
     )
