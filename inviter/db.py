@@ -34,12 +34,15 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    bindparam,
+    column,
     event,
     func,
     literal,
     select,
     text,
     tuple_,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, PendingRollbackError
@@ -261,6 +264,30 @@ def among(columns: tuple[Any, Any], pairs: Collection[tuple[int, int]]) -> Colum
     arrays = func.unnest(literal(firsts, ids), literal(seconds, ids))
     rows = arrays.table_valued("first", "second").render_derived()
     return tuple_(*columns).in_(select(rows.c.first, rows.c.second))
+
+
+def change_each(table: Any, keys: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Update many rows of a table, each to values of its own: by columns, the keys among them.
+
+    PostgreSQL takes all in one statement, which costs it a fraction of one for each.
+    """
+    if not rows:
+        return
+    names = [name for name in rows[0] if name not in keys]
+    connection = db.session.connection()
+    if connection.dialect.name == "sqlite":
+        here = [table.c[name] == bindparam(f"its_{name}") for name in keys]
+        statement = update(table).where(*here).values({name: bindparam(name) for name in names})
+        its = {name: f"its_{name}" for name in keys}
+        connection.execute(
+            statement, [{its.get(name, name): row[name] for name in row} for row in rows]
+        )
+        return
+    columns = [column(name, table.c[name].type) for name in rows[0]]
+    arrays = [literal([row[each.name] for row in rows], ARRAY(each.type)) for each in columns]
+    new = func.unnest(*arrays).table_valued(*columns, name="new").render_derived().c
+    here = [table.c[name] == new[name] for name in keys]
+    connection.execute(update(table).where(*here).values({name: new[name] for name in names}))
 
 
 def locked(query: Any, *, of: Any = None) -> Any:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import activity, opt_outs
 from inviter.activity import Action
-from inviter.db import among, change, db
+from inviter.db import among, change, change_each, db
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
@@ -37,29 +37,6 @@ OVERTAKING: tuple[Any, ...] = (
 """Facts of an invitation that may make a message pointless while it is being sent."""
 
 
-DELIVERIES: Any = Delivery.__table__
-ATTEMPTS: Any = Attempt.__table__
-MOVE = (
-    update(DELIVERIES)
-    .where(
-        DELIVERIES.c.clinic_id == bindparam("at_clinic"),
-        DELIVERIES.c.id == bindparam("the_id"),
-        DELIVERIES.c.claim == bindparam("the_claim"),
-    )
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("state", "reason", "settled_at", "doubt_since", "not_before", "attempts")
-        }
-    )
-)
-END = (
-    update(ATTEMPTS)
-    .where(ATTEMPTS.c.clinic_id == bindparam("at_clinic"), ATTEMPTS.c.id == bindparam("the_id"))
-    .values(
-        {name: bindparam(name) for name in ("ended_at", "answer", "reason", "provider_reference")}
-    )
-)
 UNTOLD: dict[str, object] = dict.fromkeys(("reason", "settled_at", "doubt_since", "not_before"))
 
 
@@ -122,12 +99,12 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
             delivery = call.claimed.delivery
             facts = for_invitations.get((delivery.clinic_id, delivery.invitation_id or 0))
             moved.append((call, _after(call, _overtaken_by(call.claimed, facts), now)))
-    connection = db.session.connection()
-    if moved:
-        connection.execute(
-            MOVE, [_place(call) | facts | {"state": to} for call, (to, facts) in moved]
-        )
-    connection.execute(END, [_end(call, now) for call in calls])
+    change_each(
+        Delivery.__table__,
+        ("clinic_id", "id", "claim"),
+        [_place(call) | facts | {"state": to} for call, (to, facts) in moved],
+    )
+    change_each(Attempt.__table__, ("clinic_id", "id"), [_end(call, now) for call in calls])
     _tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
     _keep_opt_outs(calls, now)
     return len(moved)
@@ -230,14 +207,14 @@ def _back_off(attempts: int) -> timedelta:
 def _place(call: Ended) -> dict[str, object]:
     """Its delivery, with the facts that stay as they are or are empty."""
     clinic_id, delivery_id = call.key
-    here = {"at_clinic": clinic_id, "the_id": delivery_id, "the_claim": call.claimed.claim}
+    here = {"clinic_id": clinic_id, "id": delivery_id, "claim": call.claimed.claim}
     return here | UNTOLD | {"attempts": call.claimed.delivery.attempts}
 
 
 def _end(call: Ended, now: datetime) -> dict[str, object]:
     return {
-        "at_clinic": call.claimed.delivery.clinic_id,
-        "the_id": call.claimed.attempt_id,
+        "clinic_id": call.claimed.delivery.clinic_id,
+        "id": call.claimed.attempt_id,
         "ended_at": now,
         "answer": call.result.answer,
         "reason": call.result.reason,
