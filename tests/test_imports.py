@@ -343,16 +343,27 @@ class TestInviting:
         made = upload(*people(3))
         confirm(made, cast, now)
         confirm(made, cast, now)
+        with pytest.raises(Overtaken):
+            confirm(made, cast, now, key=OTHER_KEY)
         work(keys, now)
-        confirm_again = pytest.raises(Overtaken)
-        made_open = made.state == ImportState.OPEN
-        assert made_open
-        confirm(made, cast, now)  # nothing is left to invite
+        assert made.state == ImportState.OPEN
+        confirm(made, cast, now)
+        assert made.state == ImportState.OPEN
         work(keys, now)
         assert count(Invitation) == 3
-        confirm(made, cast, now, key=KEY)
-        with confirm_again:
-            confirm(made, cast, now, key=OTHER_KEY)
+
+    def test_pressed_again_it_does_not_invite_what_was_mended_since(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """A form sent anew by Back and Reload: nobody has seen that row in the check."""
+        made = upload(*people(2), Typed(9, "", "Nobody"))
+        confirm(made, cast, now)
+        work(keys, now)
+        mending.mend(made, [Cells(9, "Eve", "Nobody", "", "")], regions=REGIONS, now=now)
+        confirm(made, cast, now + timedelta(minutes=1))
+        assert (made.state, made.confirmed_at) == (ImportState.OPEN, now)
+        work(keys, now)
+        assert fates(made)[9] == Fate.READY
 
     @pytest.mark.parametrize("size", [1, 3, 7, 1000])
     def test_batches_of_any_size_give_the_same(
