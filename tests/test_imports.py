@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 
-from inviter import activity, imports, invitations, inviting_many, mending, roster
+from inviter import activity, duplicates, imports, invitations, inviting_many, mending, roster
 from inviter.db import db
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
@@ -474,6 +474,20 @@ class TestInviting:
         work(keys, now)
         assert set(fates(made).values()) == {Fate.INVITED}
         assert sorted(db.session.scalars(select(Invitation.twin))) == [0, 1]
+
+    @pytest.mark.parametrize("size", [1, 1000])
+    def test_who_was_told_apart_by_name_alone_stays_so(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime, size: int
+    ) -> None:
+        made = upload(Typed(2, "Ada", "Fixture", "ada@example.org"), Typed(3, "Ada", "Fixture"))
+        mending.mend(made, [Cells(3, is_different=True)], regions=REGIONS, now=now)
+        confirm(made, cast, now)
+        work(keys, now, size=size)
+        first, second = (invitations.of(cast.northside, made.ids_to - row) for row in (2, 3))
+        assert first
+        assert second
+        assert first.twin != second.twin
+        assert duplicates.same_as(second, None, None) is None
 
     def test_postgresql_is_told_that_its_tables_have_grown(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
