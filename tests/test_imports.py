@@ -186,6 +186,25 @@ class TestWritingDown:
         assert imports.counts([made]) == {made.id: {Fate.READY: 3, Fate.NEEDS_FIXING: 1}}
         assert not imports.can_be_finished(made, now)
 
+    def test_what_is_confirmed_in_its_last_second_is_not_erased(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """Whoever pressed in time may be written down after erasing has begun."""
+        files = upload(*people(1)), upload(*people(2, start=5))
+        end = now + timedelta(days=7)
+        going = imports.erase_old(now=end)
+        next(going)
+        db.session.commit()
+        erased, other = sorted(files, key=lambda each: each.erased_at is None)
+        assert (erased.erased_at, other.erased_at) == (end, None)
+        confirm(other, cast, end - timedelta(seconds=1))
+        for _ in going:
+            db.session.commit()
+        db.session.commit()
+        assert set(fates(other).values()) == {Fate.READY}
+        work(keys, end)
+        assert set(fates(other).values()) == {Fate.INVITED}
+
     def test_erasing_that_was_cut_off_is_finished_later(
         self, upload: Upload, now: datetime
     ) -> None:
