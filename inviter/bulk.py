@@ -1,7 +1,8 @@
 """Names, emails and numbers of a whole file: what `contacts` says of each, to the letter, but soon.
 
 Pure. What is plain is decided here; whatever is not, and every refusal, is asked of `contacts`.
-What a Reader remembers is bounded, and goes with it: one is made for each file.
+What a Reader remembers is bounded, and goes with it: after a file that is checked, and where files
+are invited with the process.
 """
 
 import re

@@ -304,9 +304,13 @@ def has_grown(*tables: Any) -> None:
     if db.engine.dialect.name != "postgresql":
         return
     names = [model.__tablename__ for model in tables]
-    query = text("SELECT min(reltuples) FROM pg_class WHERE oid = ANY(CAST(:names AS regclass[]))")
-    if db.session.execute(query, {"names": names}).scalar_one() < FEW_ROWS:
-        db.session.execute(text(f"ANALYZE {', '.join(names)}"))
+    query = text(
+        "SELECT relname FROM pg_class"
+        " WHERE oid = ANY(CAST(:names AS regclass[])) AND reltuples < :few ORDER BY relname"
+    )
+    small = db.session.scalars(query, {"names": names, "few": FEW_ROWS}).all()
+    if small:  # one that stays so must not have a large one looked at with each batch
+        db.session.execute(text(f"ANALYZE {', '.join(small)}"))
 
 
 def server_now() -> datetime:

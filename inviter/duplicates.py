@@ -155,24 +155,27 @@ def next_twin(clinic_id: int, recipient: Recipient) -> int:
 
 
 class Twins:
-    """The same for many who are about to be invited together, those told apart after the others."""
+    """The same for many who are about to be invited together, in any order.
+
+    0 is for who was not told apart: a namesake with a contact may come after the one without.
+    """
 
     def __init__(self, clinic_id: int) -> None:
         self._clinic_id = clinic_id
         self._last: dict[str, int] = {}
 
     def next(self, recipient: Recipient) -> int:
+        if not recipient.is_different:
+            return 0
         key = recipient.name_key
-        twin = max(self._last.get(key, -1), self._known(key)) + 1 if recipient.is_different else 0
-        self._last[key] = twin
-        return twin
+        self._last[key] = max(self._last.get(key, 0), self._known(key)) + 1
+        return self._last[key]
 
     def _known(self, name_key: str) -> int:
         query = select(func.max(Invitation.twin)).where(
             Invitation.clinic_id == self._clinic_id, Invitation.name_key == name_key
         )
-        last = db.session.scalar(query)
-        return -1 if last is None else last
+        return db.session.scalar(query) or 0
 
 
 @contextmanager

@@ -207,9 +207,12 @@ def erase_old(*, now: datetime) -> Iterator[None]:
     )
     theirs = (ROW.clinic_id == Import.clinic_id) & (ROW.import_id == Import.id)
     cut_off = select(Import).where(Import.erased_at.is_not(None), exists().where(theirs))
-    for made in db.session.scalars(old).all():
-        give_up(made, now=now)
-        yield from erase_rows(made)
+    for each in db.session.scalars(old).all():
+        still_old = old.where(*_is(each)).with_for_update()
+        made = db.session.scalar(still_old.execution_options(populate_existing=True))
+        if made:  # nobody has confirmed it while others were erased
+            give_up(made, now=now)
+            yield from erase_rows(made)
     for made in db.session.scalars(cut_off).all():
         yield from erase_rows(made)
 

@@ -58,6 +58,7 @@ def confirm(made: Import, *, key: str, by: User, now: datetime) -> None:
             Import.clinic_id == made.clinic_id,
             Import.id == made.id,
             Import.state == ImportState.OPEN,
+            Import.confirm_key.is_distinct_from(key),
             Import.erased_at.is_(None),
             Import.uploaded_at > now - imports.KEEP_FOR,
         )

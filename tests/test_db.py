@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from inviter.db import among, bulk, db, reading
-from inviter.models import Activity, Channel, Clinic, Delivery, Kind, User
+from inviter.db import FEW_ROWS, among, bulk, db, has_grown, reading
+from inviter.models import Activity, Channel, Clinic, Delivery, Invitation, Kind, User
 from inviter.status import DeliveryState
 from tests.conftest import NOW
 from tests.factories import Cast
@@ -78,6 +78,17 @@ def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: N
         db.session.execute(update(Clinic).values(name="Other"))
     db.session.execute(update(Clinic).values(name="Other"))
     assert set(db.session.scalars(select(Clinic.name))) == {"Other"}
+
+
+def test_a_large_table_is_not_looked_at_because_of_a_small_one(context: None) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite asks nobody how large a table is")
+    large = "UPDATE pg_class SET reltuples = :many WHERE relname = 'invitation'"
+    db.session.execute(text(large), {"many": FEW_ROWS})
+    put(User.__table__, COLUMNS, [user(1), user(2)])
+    has_grown(Invitation, User)
+    known = "SELECT relname, reltuples FROM pg_class WHERE relname IN ('invitation', 'users')"
+    assert dict(raw(known)) == {"invitation": FEW_ROWS, "users": 2}
 
 
 def test_what_only_read_leaves_its_statements_prepared(context: None) -> None:

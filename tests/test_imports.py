@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 
-from inviter import activity, imports, invitations, inviting_many, mending, roster
+from inviter import activity, duplicates, imports, invitations, inviting_many, mending, roster
 from inviter.db import db
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
@@ -186,6 +186,25 @@ class TestWritingDown:
         assert imports.counts([made]) == {made.id: {Fate.READY: 3, Fate.NEEDS_FIXING: 1}}
         assert not imports.can_be_finished(made, now)
 
+    def test_what_is_confirmed_in_its_last_second_is_not_erased(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """Whoever pressed in time may be written down after erasing has begun."""
+        files = upload(*people(1)), upload(*people(2, start=5))
+        end = now + timedelta(days=7)
+        going = imports.erase_old(now=end)
+        next(going)
+        db.session.commit()
+        erased, other = sorted(files, key=lambda each: each.erased_at is None)
+        assert (erased.erased_at, other.erased_at) == (end, None)
+        confirm(other, cast, end - timedelta(seconds=1))
+        for _ in going:
+            db.session.commit()
+        db.session.commit()
+        assert set(fates(other).values()) == {Fate.READY}
+        work(keys, end)
+        assert set(fates(other).values()) == {Fate.INVITED}
+
     def test_erasing_that_was_cut_off_is_finished_later(
         self, upload: Upload, now: datetime
     ) -> None:
@@ -343,16 +362,27 @@ class TestInviting:
         made = upload(*people(3))
         confirm(made, cast, now)
         confirm(made, cast, now)
+        with pytest.raises(Overtaken):
+            confirm(made, cast, now, key=OTHER_KEY)
         work(keys, now)
-        confirm_again = pytest.raises(Overtaken)
-        made_open = made.state == ImportState.OPEN
-        assert made_open
-        confirm(made, cast, now)  # nothing is left to invite
+        assert made.state == ImportState.OPEN
+        confirm(made, cast, now)
+        assert made.state == ImportState.OPEN
         work(keys, now)
         assert count(Invitation) == 3
-        confirm(made, cast, now, key=KEY)
-        with confirm_again:
-            confirm(made, cast, now, key=OTHER_KEY)
+
+    def test_pressed_again_it_does_not_invite_what_was_mended_since(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """A form sent anew by Back and Reload: nobody has seen that row in the check."""
+        made = upload(*people(2), Typed(9, "", "Nobody"))
+        confirm(made, cast, now)
+        work(keys, now)
+        mending.mend(made, [Cells(9, "Eve", "Nobody", "", "")], regions=REGIONS, now=now)
+        confirm(made, cast, now + timedelta(minutes=1))
+        assert (made.state, made.confirmed_at) == (ImportState.OPEN, now)
+        work(keys, now)
+        assert fates(made)[9] == Fate.READY
 
     @pytest.mark.parametrize("size", [1, 3, 7, 1000])
     def test_batches_of_any_size_give_the_same(
@@ -463,6 +493,20 @@ class TestInviting:
         work(keys, now)
         assert set(fates(made).values()) == {Fate.INVITED}
         assert sorted(db.session.scalars(select(Invitation.twin))) == [0, 1]
+
+    @pytest.mark.parametrize("size", [1, 1000])
+    def test_who_was_told_apart_by_name_alone_stays_so(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime, size: int
+    ) -> None:
+        made = upload(Typed(2, "Ada", "Fixture", "ada@example.org"), Typed(3, "Ada", "Fixture"))
+        mending.mend(made, [Cells(3, is_different=True)], regions=REGIONS, now=now)
+        confirm(made, cast, now)
+        work(keys, now, size=size)
+        first, second = (invitations.of(cast.northside, made.ids_to - row) for row in (2, 3))
+        assert first
+        assert second
+        assert first.twin != second.twin
+        assert duplicates.same_as(second, None, None) is None
 
     def test_postgresql_is_told_that_its_tables_have_grown(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime

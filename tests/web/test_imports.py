@@ -523,6 +523,19 @@ def test_a_colleague_who_confirmed_first_is_told_of(upload: Upload, app: Flask) 
     assert "0 of 2 invited" in visitor.text
 
 
+def test_the_check_names_nobody_where_nobody_is_left_to_invite(
+    upload: Upload, worker: Worker
+) -> None:
+    """A second tab, or Back, after all were invited: those to fix are not among them."""
+    visitor = upload(*READY, BAD_EMAIL)
+    path = visitor.path
+    confirm(visitor)
+    worker()
+    visitor.open(f"{path}/confirm")
+    assert "Di Test" not in visitor.text
+    assert not visitor.page.select("#confirm-button")
+
+
 def test_rows_changed_since_the_check_are_checked_once_more(upload: Upload, app: Flask) -> None:
     visitor = upload(*READY)
     path = visitor.path
