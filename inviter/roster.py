@@ -66,6 +66,10 @@ class Fate(StrEnum):
     """Left out by staff, or by who cancelled the rest."""
 
 
+READY = Fate.READY
+"""Looked up for each row of a large file: of an enumeration that takes long."""
+
+
 class Change(NamedTuple):
     """Why a cell reads otherwise than what was typed. `str()` says it in English."""
 
@@ -114,9 +118,9 @@ def check_row(
     key = reader.name_key(first, last)
     recipient = Recipient(first, last, key, email, phone, is_different)
     if _is_as_typed(row, recipient):
-        return Checked(row, Fate.READY, recipient)
+        return Checked(row, READY, recipient)
     changes = _changes(row, recipient)
-    return Checked(row, Fate.CHANGED if changes else Fate.READY, recipient, NOTHING, changes)
+    return Checked(row, Fate.CHANGED if changes else READY, recipient, NOTHING, changes)
 
 
 class Earlier(NamedTuple):

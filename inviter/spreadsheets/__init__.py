@@ -126,12 +126,13 @@ def _rows(
 ) -> Iterator[Row]:
     """Written for speed: each row of each file comes through here."""
     pick = itemgetter(*(columns.get(heading, -1) for heading in HEADINGS))
-    count = 0
+    has_all, count = len(columns) == len(HEADINGS), 0
     for number, cells in found:
         if not cells:
             continue
         extra = len(cells) > width and _cut(cells, width)
-        cells.extend([""] * (width - len(cells) + 1))  # the last one stands for missing columns
+        if len(cells) < width or not has_all:  # the last one stands for missing columns
+            cells.extend([""] * (width - len(cells) + 1))
         first, last, email, phone = pick(cells)
         if not first.strip() and not extra and not "".join(cells).strip():
             continue
