@@ -21,13 +21,17 @@ from inviter.web import formats, looks
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`tick`: the field "This is a different person" where only the name is the same."""
+    """`tick`: the field "This is a different person" where only the name is the same.
+
+    `preview`: the place in the form of who may be sent a message, which can be seen before.
+    """
 
     name: str
     email: str | None
     phone: str | None
     note: str
     tick: Any = None
+    preview: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def check_page(
     `rows` are the rows of the form that they were typed in, in the same order.
     """
     groups: dict[Fate, list[Person]] = {fate: [] for fate in Fate}
-    for one, row in zip(found, rows, strict=True):
+    for place, (one, row) in enumerate(zip(found, rows, strict=True)):
         person = one.recipient
         note = _note_to_invite(one, row.hint, sms=sms)
         if one.repeats is not None:
@@ -95,7 +99,9 @@ def check_page(
             note = known(one.patient or one.invitation, clinic, at)
         typed = person.phone.typed if person.phone else None
         tick = row.is_different if one.by_name_only else None
-        groups[one.fate].append(Person(person.name, person.email, typed, note, tick))
+        is_sent = bool(inviting.reached(person, sms=sms) and (tick or one.fate == Fate.INVITED))
+        preview = place if is_sent else None
+        groups[one.fate].append(Person(person.name, person.email, typed, note, tick, preview))
     return CheckPage(
         provider=provider.name,
         to_invite=groups[Fate.INVITED],

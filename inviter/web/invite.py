@@ -15,7 +15,7 @@ from inviter.duplicates import Checked, Fate
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
-from inviter.web import addresses, checked, forms, guards, home, pasting
+from inviter.web import addresses, checked, forms, guards, home, letters, pasting, previews
 from inviter.web.addresses import Address
 from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
@@ -101,7 +101,27 @@ def invite(slug: str) -> BaseResponse:
     return redirect(url_for("invite.sent", slug=slug, key=confirmation.key), 303)
 
 
+@bp.post("/invite/preview")
+def preview(slug: str) -> Response:
+    """The message to one of them, before there is an invitation."""
+    form = _form(request.form)
+    if not form.validate():
+        return _page(form, 422)
+    place = addresses.identity(request.form.get("preview", ""))
+    if place is None or place >= len(form.recipients):
+        return _check_page(form)
+    shown = previews.of_recipient(form.recipients[place], form.chosen)
+    return respond("previews/preview.html", "preview", preview=shown, form=form)
+
+
+@bp.get("/invite/letter/<sealed>")
+def letter(slug: str, sealed: str) -> Response:
+    """Its email, in a frame of the preview."""
+    return letters.framed(previews.intended_letter(sealed))
+
+
 @bp.get("/invite/confirm")
+@bp.get("/invite/preview")
 @bp.get("/invite/rows")
 def again(slug: str) -> BaseResponse:
     """Nothing is kept of a check: start from the form."""
