@@ -119,7 +119,7 @@ def test_no_header_of_a_request_reaches_a_message(app: Flask, forger: Visitor, c
         "rows-0-mobile": "306 555 0142",
     }
     forger.submit("invite-button", form="#invite-form", **typed)
-    forger.submit("preview-0", form="#confirm-form")
+    forger.submit("preview-message", form="#confirm-form")
     frame = forger.page.select("iframe")[0]["src"]
     seen = [forger.text, forger.client.get(str(frame)).get_data(as_text=True)]
     forger.submit("back-to-check", form="#preview-form")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -19,28 +19,34 @@ from inviter.team import Provider
 from inviter.web import formats, looks
 
 
+class Addressee(NamedTuple):
+    """Who gets a message: the place among the recipients, and the name."""
+
+    place: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`tick`: the field "This is a different person" where only the name is the same.
-
-    `preview`: the place in the form of who may be sent a message, which can be seen before.
-    """
+    """`tick`: the field "This is a different person" where only the name is the same."""
 
     name: str
     email: str | None
     phone: str | None
     note: str
     tick: Any = None
-    preview: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPage:
+    """`message_to`: whose message can be seen first; None where nobody gets one."""
+
     provider: str
     to_invite: Sequence[Person]
     already_invited: Sequence[Person]
     already_patients: Sequence[Person]
     entered_twice: Sequence[Person]
+    message_to: Addressee | None
     message: str
 
     @property
@@ -90,7 +96,7 @@ def check_page(
     `rows` are the rows of the form that they were typed in, in the same order.
     """
     groups: dict[Fate, list[Person]] = {fate: [] for fate in Fate}
-    for place, (one, row) in enumerate(zip(found, rows, strict=True)):
+    for one, row in zip(found, rows, strict=True):
         person = one.recipient
         note = _note_to_invite(one, row.hint, sms=sms)
         if one.repeats is not None:
@@ -99,17 +105,24 @@ def check_page(
             note = known(one.patient or one.invitation, clinic, at)
         typed = person.phone.typed if person.phone else None
         tick = row.is_different if one.by_name_only else None
-        is_sent = bool(inviting.reached(person, sms=sms) and (tick or one.fate == Fate.INVITED))
-        preview = place if is_sent else None
-        groups[one.fate].append(Person(person.name, person.email, typed, note, tick, preview))
+        groups[one.fate].append(Person(person.name, person.email, typed, note, tick))
     return CheckPage(
         provider=provider.name,
         to_invite=groups[Fate.INVITED],
         already_invited=groups[Fate.ALREADY_INVITED],
         already_patients=groups[Fate.ALREADY_PATIENT],
         entered_twice=groups[Fate.REPEATED],
+        message_to=next(iter(addressees(found, sms=sms)), None),
         message=message,
     )
+
+
+def addressees(found: Sequence[Checked], *, sms: bool) -> list[Addressee]:
+    return [
+        Addressee(place, one.recipient.name)
+        for place, one in enumerate(found)
+        if one.fate == Fate.INVITED and inviting.reached(one.recipient, sms=sms)
+    ]
 
 
 def sent_page(confirmation: Confirmation, clinic: Clinic, at: Moment, *, keys: Keys) -> SentPage:

@@ -113,6 +113,7 @@ def preview(slug: str, invitation_id: int) -> Response:
         "preview",
         preview=previews.of_invitation(invitation),
         form=None,
+        next=None,
         back_url=url_of(invitation),
     )
 

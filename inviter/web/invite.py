@@ -91,7 +91,7 @@ def invite(slug: str) -> BaseResponse:
             by=g.user,
             key=form.key.data,
             keys=guards.keys(),
-            sms=guards.settings().sms != "off",
+            sms=_sms(),
             now=g.now,
         )
     except KeyUsed:
@@ -108,10 +108,17 @@ def preview(slug: str) -> Response:
     if not form.validate():
         return _page(form, 422)
     place = addresses.identity(request.form.get("preview", ""))
-    if place is None or place >= len(form.recipients):
+    found = duplicates.check(g.clinic, form.recipients)
+    later = [each for each in checked.addressees(found, sms=_sms()) if each.place >= (place or 0)]
+    if not later or later[0].place != place:
         return _check_page(form)
-    shown = previews.of_recipient(form.recipients[place], form.chosen)
-    return respond("previews/preview.html", "preview", preview=shown, form=form)
+    return respond(
+        "previews/preview.html",
+        "preview",
+        preview=previews.of_recipient(form.recipients[place], form.chosen),
+        form=form,
+        next=later[1] if later[1:] else None,
+    )
 
 
 @bp.get("/invite/letter/<sealed>")
@@ -229,7 +236,7 @@ def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Respons
         _moment(),
         provider=form.chosen,
         message=message,
-        sms=guards.settings().sms != "off",
+        sms=_sms(),
     )
     return respond("invite/confirm.html", "confirm", status=code, form=form, check=page)
 
@@ -243,6 +250,10 @@ def _is_spent(form: InviteForm, found: Sequence[Checked]) -> bool:
         form.recipients, provider=form.chosen, by=g.user, keys=guards.keys()
     )
     return earlier.content_mac != mine or any(each.fate == Fate.INVITED for each in found)
+
+
+def _sms() -> bool:
+    return guards.settings().sms != "off"
 
 
 def _moment() -> Moment:

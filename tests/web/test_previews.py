@@ -67,7 +67,7 @@ def sent(app: Flask) -> dict[str, MailboxMessage]:
 class TestBefore:
     def test_it_says_who_gets_what_from_whom(self, clerk: Clerk) -> None:
         clerk.check(**BOTH)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         assert visitor.words("#preview h2") == ["Message to Ada Fixture"]
         assert visitor.words("#preview h3") == ["Email", "Text message"]
         to, sender, replies, *_rest = visitor.words("#preview dd")
@@ -81,7 +81,7 @@ class TestBefore:
 
     def test_the_code_and_the_link_are_stars_and_it_is_said(self, clerk: Clerk) -> None:
         clerk.check(**BOTH)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         assert "are made when it is sent: stars stand" in visitor.words("#preview .hint")[0]
         for text in (frame(visitor), *texts(visitor)):
             assert "*** ***" in text
@@ -90,7 +90,7 @@ class TestBefore:
 
     def test_it_has_as_many_characters_as_what_is_sent(self, app: Flask, clerk: Clerk) -> None:
         clerk.check(**BOTH)
-        clerk.visitor.submit("preview-0", form=CHECK)
+        clerk.visitor.submit("preview-message", form=CHECK)
         (said,) = re.findall(r"(\d+) characters, (\d) segments", clerk.visitor.text)
         clerk.visitor.submit("back-to-check", form="#preview-form")
         clerk.visitor.submit("Confirm and Invite", form=CHECK)
@@ -100,7 +100,7 @@ class TestBefore:
     def test_nothing_is_made_and_the_check_comes_back(self, app: Flask, clerk: Clerk) -> None:
         clerk.check(**BOTH)
         key = clerk.visitor.page.select_one(f"{CHECK} [name=key]")
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         frame(visitor)
         assert (count(app), count(app, Delivery)) == (0, 0)
         visitor.submit("back-to-check", form="#preview-form")
@@ -113,11 +113,24 @@ class TestBefore:
     def test_each_patient_has_their_own(self, clerk: Clerk) -> None:
         clerk.press("+ Invite Another Patient", **ADA)
         clerk.check(**row(1, first_name="Ben", last_name="Test", mobile="306 555 0143"))
-        buttons = clerk.visitor.words("#confirm button[name=preview]")
-        assert buttons == ["Preview message to Ada Fixture", "Preview message to Ben Test"]
-        visitor = clerk.visitor.submit("preview-1", form=CHECK)
+        button = clerk.visitor.words("#confirm button[name=preview]")
+        assert button == ["Preview message to Ada Fixture"]
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
+        assert visitor.words("#preview h2") == ["Message to Ada Fixture"]
+        visitor.submit("Next: Ben Test", form="#preview-form")
         assert visitor.words("#preview h2") == ["Message to Ben Test"]
         assert visitor.words("#preview h3") == ["Text message"]
+        assert not visitor.page.select("#next-message")
+
+    def test_who_is_not_written_to_is_passed_over(self, clerk: Clerk, invited: Invited) -> None:
+        invited("Cy Known", email="cy@example.org")
+        clerk.press("+ Invite Another Patient", **row(0, first_name="Ada", last_name="Bare"))
+        clerk.press("+ Invite Another Patient", **row(1, first_name="Ben", last_name="Test"))
+        ben = row(1, email="ben@example.org")
+        clerk.check(**ben, **row(2, first_name="Cy", last_name="Known", email="cy@example.org"))
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
+        assert visitor.words("#preview h2") == ["Message to Ben Test"]
+        assert not visitor.page.select("#next-message")
 
     def test_who_gets_no_message_has_none(self, clerk: Clerk) -> None:
         clerk.check(**row(0, first_name="Ada", last_name="Fixture"))
@@ -135,30 +148,30 @@ class TestBefore:
             db.session.execute(named.values(name="Zoë’s Clinic"))
             db.session.commit()
         clerk.check(**BOTH)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         assert "segments, in Unicode because of ë ’" in visitor.text
 
     def test_gsm_7_is_said(self, clerk: Clerk) -> None:
         clerk.check(**BOTH)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         assert "2 segments, in the GSM-7 alphabet." in visitor.text
 
     @pytest.mark.parametrize("place", ["", "x", "-1", "1", "9" * 30, "²"])
     def test_nobody_at_that_place_is_the_check_again(self, clerk: Clerk, place: str) -> None:
         clerk.check(**ADA)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK, preview=place)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK, preview=place)
         assert visitor.status == 200
         assert visitor.words("#preview") == []
 
     def test_a_form_that_is_not_right_is_shown_with_its_errors(self, clerk: Clerk) -> None:
         clerk.check(**ADA)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK, **{"rows-0-email": "x"})
+        visitor = clerk.visitor.submit("preview-message", form=CHECK, **{"rows-0-email": "x"})
         assert visitor.status == 422
         assert "rows-0-email" in visitor.errors
 
     def test_the_address_of_its_letter_shows_no_name(self, clerk: Clerk) -> None:
         clerk.check(**ADA)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         src = str(visitor.page.select("#preview iframe")[0]["src"])
         assert re.fullmatch(r"/c/northside/invite/letter/[\w-]{40,}", src)
 
@@ -166,7 +179,7 @@ class TestBefore:
         self, app: Flask, clerk: Clerk, cast: Cast
     ) -> None:
         clerk.check(**ADA)
-        visitor = clerk.visitor.submit("preview-0", form=CHECK)
+        visitor = clerk.visitor.submit("preview-message", form=CHECK)
         src = str(visitor.page.select("#preview iframe")[0]["src"])
         sealed = src.rpartition("/")[2]
         for path in (src.replace("northside", "lakeview"), src[:-1], f"{src[:-8]}{sealed[:8]}"):
