@@ -43,7 +43,8 @@ def create_app(settings: Config | None = None, *, check: bool | None = None) -> 
         TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
     )
     app.extensions["settings"] = settings
-    app.extensions["keys"] = Keys(settings.secret_key, settings.old_secret_keys)
+    app.extensions["keys"] = keys = Keys(settings.secret_key, settings.old_secret_keys)
+    app.extensions["messages"] = Messages(settings, keys=keys, reset_token=auth.reset_token)
     logs.init(settings.log_format)
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
@@ -78,10 +79,9 @@ def _version_of_database(app: Flask) -> str | None:
 def worker_of(app: Flask, threads: int = worker.THREADS) -> worker.Worker:
     """A delivery worker with everything it needs handed to it."""
     settings: Config = app.extensions["settings"]
-    messages = Messages(settings, keys=app.extensions["keys"], reset_token=auth.reset_token)
     return worker.Worker(
         context=app.app_context,
-        messages=messages,
+        messages=app.extensions["messages"],
         senders=worker.senders_for(settings, app.app_context),
         rates=worker.rates_for(settings),
         threads=threads,

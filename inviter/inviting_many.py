@@ -38,7 +38,7 @@ from inviter.roster import Fate, Recipient
 from inviter.spreadsheets import Row
 from inviter.status import DeliveryState, Sending
 
-BATCH = 400
+BATCH = 250
 """So many that whoever writes meanwhile hardly waits: SQLite has one writer."""
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
 ROW: Any = ImportRow.__table__.c

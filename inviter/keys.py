@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LINK_ID_BYTES = 16
 LINK_MAC_BYTES = 16
+LINK_TOKEN_LENGTH = 43
 NONCE_BYTES = 12
 
 
 class Unreadable(Exception):
-    """A code that none of the secrets opens: `SECRET_KEY` was changed without `OLD_SECRET_KEYS`."""
+    """What none of the secrets opens: `SECRET_KEY` was changed without `OLD_SECRET_KEYS`."""
 
 
 class Keys:
@@ -48,6 +49,22 @@ class Keys:
             except (InvalidTag, ValueError):  # the second where it is no sealed code at all
                 continue
         raise Unreadable(f"the code of invitation {invitation_id}")
+
+    def seal(self, purpose: str, text: str) -> str:
+        """Encrypt what travels through a browser, such as a name that an address must not show."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return _text(nonce + self._rings[0].cipher(purpose).encrypt(nonce, text.encode(), None))
+
+    def unseal(self, purpose: str, sealed: str) -> str:
+        """Raises Unreadable."""
+        for ring in self._rings:
+            try:
+                data = _bytes(sealed)
+                nonce, rest = data[:NONCE_BYTES], data[NONCE_BYTES:]
+                return ring.cipher(purpose).decrypt(nonce, rest, None).decode()
+            except (InvalidTag, ValueError):
+                continue
+        raise Unreadable(purpose)
 
     def code_mac(self, code: str, *, clinic_id: int) -> str:
         """What a code is found by; under the current secret."""
@@ -100,7 +117,10 @@ class _Ring:
         self._secret = secret.encode()
         self._code_key = self.derive("code lookup")
         self._link_key = self.derive("link")
-        self.code_cipher = AESGCM(self.derive("code"))
+        self.code_cipher = self.cipher("code")
+
+    def cipher(self, purpose: str) -> AESGCM:
+        return AESGCM(self.derive(purpose))
 
     def derive(self, purpose: str) -> bytes:
         return hmac.digest(self._secret, b"inviter " + purpose.encode(), hashlib.sha256)

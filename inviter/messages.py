@@ -1,6 +1,7 @@
 """What is sent: rendered at sending time from templates/messages/, in an environment of its own.
 
-A name is plain text in every part. Links begin with `BASE_URL` and nothing else.
+A name is plain text in every part. Links begin with `BASE_URL` and nothing else. Staff see before
+and after what patients get: a preview is the same rendering.
 """
 
 import re
@@ -20,13 +21,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from inviter import codes, segments
 from inviter.config import ROOT, Config
-from inviter.keys import Keys
+from inviter.keys import LINK_TOKEN_LENGTH, Keys
 from inviter.models import Channel, Delivery, Invitation, Kind, User
-from inviter.senders import Message
+from inviter.senders import Message as Message
 
 FOLDER = ROOT / "templates" / "messages"
 SUBJECT_LIMIT = 200
 SPACES = re.compile(r"\s+")
+UNMADE_CODE = "******"
+UNMADE_TOKEN = "*" * LINK_TOKEN_LENGTH
+"""Where there is none yet: as long as what is made, so that a text has as many segments."""
 
 
 class NoRecipient(Exception):
@@ -44,13 +48,36 @@ class Messages:
 
     def render(self, delivery: Delivery) -> Message:
         """Raises NoRecipient."""
+        to = _address(delivery.invitation or delivery.user, delivery.channel)
+        if not to:
+            raise NoRecipient(delivery.id)
         about = self._about(delivery)
-        email = delivery.channel == Channel.EMAIL
-        name = delivery.kind.replace(" ", "_").replace("-", "_")
-        invitation = delivery.invitation
+        return self._message(delivery.kind, delivery.channel, to, about, delivery.invitation)
+
+    def preview(self, invitation: Invitation, channel: Channel, *, code: str | None) -> Message:
+        """As `render` makes it now. Without a code neither it nor the link is told: stars are.
+
+        The invitation may be one that is not made yet: no more of it is read than what is typed,
+        its clinic, provider and expiry.
+        """
+        to = _address(invitation, channel)
+        link = self.invitation_link(invitation) if code else self._link(UNMADE_TOKEN)
+        about = self._about_invitation(invitation, code or UNMADE_CODE, link)
+        return self._message(Kind.INVITATION, channel, to, about, invitation)
+
+    def _message(
+        self,
+        kind: Kind,
+        channel: Channel,
+        to: str,
+        about: dict[str, Any],
+        invitation: Invitation | None,
+    ) -> Message:
+        email = channel == Channel.EMAIL
+        name = kind.replace(" ", "_").replace("-", "_")
         return Message(
-            channel=delivery.channel,
-            to=_recipient(delivery),
+            channel=channel,
+            to=to,
             sender=self._sender(invitation),
             reply_to=(invitation.clinic.email or "") if invitation else "",
             subject=_one_line(self._text(f"{name}.subject.txt", about)) if email else "",
@@ -59,35 +86,41 @@ class Messages:
         )
 
     def invitation_link(self, invitation: Invitation) -> str:
-        token = self._keys.link_token(invitation.link_id, invitation.link_version)
+        return self._link(self._keys.link_token(invitation.link_id, invitation.link_version))
+
+    def _link(self, token: str) -> str:
         return f"{self._settings.base_url}/j/{token}"
 
     def _about(self, delivery: Delivery) -> dict[str, Any]:
         """What the templates of this kind may name."""
-        base_url = self._settings.base_url
-        about: dict[str, Any] = {"domain": urlsplit(base_url).netloc, "base_url": base_url}
-        if delivery.invitation is not None:
-            return about | self._about_invitation(delivery.invitation)
-        user = delivery.user
+        invitation, user = delivery.invitation, delivery.user
+        if invitation is not None:
+            code = self._keys.open_code(
+                invitation.code_sealed or "",
+                clinic_id=invitation.clinic_id,
+                invitation_id=invitation.id,
+            )
+            return self._about_invitation(invitation, code, self.invitation_link(invitation))
         if user is None:
             raise NoRecipient(delivery.id)
-        about["name"] = user.name
+        about = self._about_us() | {"name": user.name}
         if delivery.kind == Kind.PASSWORD_RESET:
-            about["link"] = f"{base_url}/reset-password/{self._reset_token(user)}"
+            about["link"] = f"{self._settings.base_url}/reset-password/{self._reset_token(user)}"
         return about
 
-    def _about_invitation(self, invitation: Invitation) -> dict[str, Any]:
+    def _about_us(self) -> dict[str, Any]:
+        base_url = self._settings.base_url
+        return {"domain": urlsplit(base_url).netloc, "base_url": base_url}
+
+    def _about_invitation(self, invitation: Invitation, code: str, link: str) -> dict[str, Any]:
         clinic = invitation.clinic
-        code = self._keys.open_code(
-            invitation.code_sealed or "", clinic_id=clinic.id, invitation_id=invitation.id
-        )
-        return {
+        return self._about_us() | {
             "first_name": invitation.first_name,
             "provider": invitation.provider.name,
             "clinic": clinic,
             "code": codes.spaced(code),
             "expires": _day(invitation.expires_at, clinic.time_zone),
-            "link": self.invitation_link(invitation),
+            "link": link,
             "code_page": f"{self._settings.base_url}/join/{clinic.slug}",
         }
 
@@ -118,14 +151,11 @@ def _environment(folder: Path) -> Environment:
     return environment
 
 
-def _recipient(delivery: Delivery) -> str:
-    owner = delivery.invitation or delivery.user
-    address = None
-    if owner is not None:
-        address = owner.email if delivery.channel == Channel.EMAIL else owner.phone
-    if not address:
-        raise NoRecipient(delivery.id)
-    return address
+def _address(owner: Invitation | User | None, channel: Channel) -> str:
+    """Empty where it is gone, or whose it was."""
+    if owner is None:
+        return ""
+    return (owner.email if channel == Channel.EMAIL else owner.phone) or ""
 
 
 def _day(at: datetime, time_zone: str) -> str:

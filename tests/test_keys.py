@@ -1,10 +1,11 @@
 """Codes open only where they were sealed, links only as they were made; old secrets still open."""
 
 import base64
+import re
 
 import pytest
 
-from inviter.keys import Keys, Unreadable, link_id_in, new_link_id
+from inviter.keys import LINK_TOKEN_LENGTH, Keys, Unreadable, link_id_in, new_link_id
 
 OLD = Keys("the secret of last year, now replaced")
 NEW = Keys("the secret of this year, 32 or longer")
@@ -65,6 +66,25 @@ SEALED = [*JUNK, sealed_by(NEW)[:-1], "B" + sealed_by(NEW)]
 def test_what_is_no_sealed_code_is_unreadable(sealed: str) -> None:
     with pytest.raises(Unreadable):
         NEW.open_code(sealed, clinic_id=1, invitation_id=2)
+
+
+def test_what_is_sealed_opens_for_its_purpose_and_under_its_secrets() -> None:
+    sealed = OLD.seal("preview 1", "Zoë")
+    assert OLD.unseal("preview 1", sealed) == BOTH.unseal("preview 1", sealed) == "Zoë"
+    assert re.fullmatch(r"[\w-]+", sealed)
+    for keys, purpose in ((OLD, "preview 2"), (OLD, "code"), (NEW, "preview 1")):
+        with pytest.raises(Unreadable):
+            keys.unseal(purpose, sealed)
+
+
+@pytest.mark.parametrize("sealed", JUNK, ids=range(len(JUNK)))
+def test_what_was_not_sealed_is_unreadable(sealed: str) -> None:
+    with pytest.raises(Unreadable):
+        NEW.unseal("preview 1", sealed)
+
+
+def test_every_link_is_as_long_as_is_said() -> None:
+    assert len(NEW.link_token(LINK, 1)) == len(NEW.link_token(LINK, 10**9)) == LINK_TOKEN_LENGTH
 
 
 def test_the_same_code_is_sealed_differently_each_time() -> None:

@@ -91,6 +91,13 @@ def render(delivery: Delivery) -> Message:
     )
 
 
+def preview(delivery: Delivery, *, code: str | None) -> Message:
+    invitation = delivery.invitation
+    assert invitation is not None
+    messages = Messages(SETTINGS, keys=KEYS, reset_token=lambda _user: "")
+    return messages.preview(invitation, delivery.channel, code=code)
+
+
 def words(html: str) -> str:
     return " ".join(BeautifulSoup(html, "html.parser").get_text(" ").split())
 
@@ -139,6 +146,7 @@ class TestInvitation:
             "482 913",
             "11 June 2026",
             "306 555 0100",
+            "join.example.org:8443/join/northside",
         ],
     )
     def test_the_text_message_tells_it(self, fact: str) -> None:
@@ -192,6 +200,15 @@ class TestInvitation:
         }
         assert found == {LINK}
 
+    def test_a_text_message_of_the_usual_length_takes_two_segments(self) -> None:
+        text = render(invitation_mail(Channel.SMS)).text.replace(":8443", "")
+        assert segments.count(text).segments == 2
+
+    @pytest.mark.parametrize("channel", Channel)
+    def test_it_asks_for_no_answer_and_names_no_reason_for_care(self, channel: Channel) -> None:
+        message = render(invitation_mail(channel))
+        assert not re.search(r"\breply|appointment|diagnos|treatment", message.text, re.I)
+
     def test_a_text_message_fits_gsm_7_where_only_marks_stand_in_the_way(self) -> None:
         text = render(invitation_mail(Channel.SMS, clinic="Thérèse O’Neil – Clinic")).text
         assert text.startswith("Thérèse O'Neil - Clinic: ")
@@ -223,6 +240,27 @@ class TestInvitation:
             render(invitation_mail(code_sealed=sealed))
 
 
+class TestPreview:
+    @pytest.mark.parametrize("channel", Channel)
+    def test_it_is_what_is_sent(self, channel: Channel) -> None:
+        delivery = invitation_mail(channel)
+        assert preview(delivery, code="482913") == render(delivery)
+
+    @pytest.mark.parametrize("channel", Channel)
+    def test_without_a_code_stars_take_the_same_room(self, channel: Channel) -> None:
+        delivery = invitation_mail(channel)
+        sent, shown = render(delivery), preview(delivery, code=None)
+        token = LINK.rpartition("/")[2]
+        for part in ("text", "html", "subject"):
+            stars = getattr(sent, part).replace("482 913", "*** ***").replace(token, "*" * 43)
+            assert getattr(shown, part) == stars
+
+    def test_of_one_that_is_not_made_only_what_is_typed_is_read(self) -> None:
+        made = {"id": None, "code_sealed": None, "link_id": None, "link_version": None}
+        delivery = invitation_mail(**made)
+        assert "*** ***" in preview(delivery, code=None).text
+
+
 class TestSender:
     def test_it_is_our_address_under_the_clinics_name(self) -> None:
         sender = render(invitation_mail()).sender
@@ -251,6 +289,11 @@ class TestNastyNames:
         shown = " ".join(name.split())
         assert shown in as_read(message, "text")
         assert shown in as_read(message, "html")
+
+    def test_they_are_plain_text_in_the_subject(self, whose: str, name: str) -> None:
+        subject = render(named(whose, name)).subject
+        clinic = " ".join(name.split()) if whose == "clinic" else "Northside Family Clinic"
+        assert subject == f"{clinic} invites you to its virtual clinic"
 
     def test_they_are_plain_text_in_a_text_message(self, whose: str, name: str) -> None:
         text = render(named(whose, name, Channel.SMS)).text

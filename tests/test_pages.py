@@ -128,6 +128,75 @@ def test_inviting_and_its_states(ana: Person) -> None:
     check(ana, "message")
 
 
+def test_a_message_seen_before_and_after_it_is_sent(ana: Person) -> None:
+    page, dialog = ana.page, ana.page.get_by_role("dialog")
+    page.goto("/c/northside/invite")
+    page.get_by_label("Providers").select_option(label="Dr. Amira Osei")
+    fill_row(
+        page, 0, first_name="Nia", last_name="New", email="n@example.org", mobile="306 555 0199"
+    )
+    page.get_by_role("button", name="+ Invite Another Patient").click()
+    fill_row(page, 1, first_name="Ola", last_name="New", email="o@example.org")
+    page.locator("#invite-button").click()
+    check(ana, "confirm-two")
+    dialog.get_by_role("button", name="Preview message to Nia New").press("Enter")
+    expect(page.locator("#preview-title")).to_be_focused()
+    letter = page.frame_locator("#preview iframe").locator("body")
+    expect(letter).to_contain_text("Dear Nia,")
+    expect(letter).to_contain_text("*** ***")
+    assert letter.evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(245, 244, 239)"
+    expect(dialog).to_contain_text("segments, in the GSM-7 alphabet.")
+    dialog.get_by_text("Text version").press("Enter")
+    check(ana, "preview-before")
+    dialog.get_by_role("button", name="Next: Ola New").press("Enter")
+    expect(page.locator("#preview-title")).to_have_text("Message to Ola New")
+    expect(page.locator("#preview-title")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#invite-button")).to_be_focused()
+    expect(page.locator("#rows-1-first_name")).to_have_value("Ola")
+    page.locator("#invite-button").click()
+    dialog.get_by_role("button", name="Preview message").click()
+    dialog.get_by_role("button", name="Back to the check").press("Enter")
+    expect(page.locator("#confirm-title")).to_be_focused()
+    dialog.get_by_role("button", name="Confirm and Invite").click()
+    expect(page.get_by_role("heading", name="Invitations Sent")).to_be_visible()
+    page.get_by_role("link", name="OK").click()
+    page.get_by_role("link", name="Nia New").click()
+    page.get_by_role("link", name="Preview message").press("Enter")
+    expect(page.locator("#preview-title")).to_be_focused()
+    expect(letter).to_contain_text(re.compile(r"/j/[\w-]{43}"))
+    letter.get_by_role("link").first.click()  # opens nothing
+    expect(letter).to_contain_text("Dear Nia,")
+    assert len(ana.context.pages) == 1
+    ana.complaints.clear()  # the browser says that the frame may open none
+    check(ana, "preview-after")
+    dialog.get_by_role("link", name="Close").press("Enter")
+    expect(page.locator("#preview-message")).to_be_focused()
+
+
+def test_a_message_is_seen_without_javascript(browser: Browser, site: Site) -> None:
+    person = Person(browser, site, javascript=False)
+    person.sign_in("osei@example.org", PASSWORD)
+    page = person.page
+    page.goto("/c/northside/invite")
+    fill_row(page, 0, first_name="Nia", last_name="New", email="n@example.org")
+    page.locator("#invite-button").click()
+    page.get_by_role("button", name="Preview message").click()
+    expect(page).to_have_title("Message to Nia New – Northside Family Clinic – Inviter")
+    letter = page.frame_locator("#preview iframe").locator("body")
+    expect(letter).to_contain_text("Dear Nia,")
+    look(person, "preview-plain")
+    page.get_by_role("button", name="Back to the check").click()
+    page.get_by_role("button", name="Confirm and Invite").click()
+    page.get_by_role("link", name="OK").click()
+    page.get_by_role("link", name="Nia New").click()
+    page.get_by_role("link", name="Preview message").click()
+    expect(letter).to_contain_text("Dear Nia,")
+    page.get_by_role("link", name="Close").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nia New")
+    person.context.close()
+
+
 def test_pages_of_patients_and_of_who_is_not_signed_in(
     ana: Person, browser: Browser, site: Site
 ) -> None:

@@ -39,7 +39,7 @@ from inviter.web import (
 
 csrf = CSRFProtect()
 
-REDRAWS = ("columns.arrange", "invite.confirm", "invite.rows")
+REDRAWS = ("columns.arrange", "invite.confirm", "invite.preview", "invite.rows")
 """POSTs that change nothing."""
 
 MOST_ID = 2**63 - 1

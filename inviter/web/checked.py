@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import url_for
 from flask_babel import gettext as _
@@ -19,6 +19,13 @@ from inviter.team import Provider
 from inviter.web import formats, looks
 
 
+class Addressee(NamedTuple):
+    """Who gets a message: the place among the recipients, and the name."""
+
+    place: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """`tick`: the field "This is a different person" where only the name is the same."""
@@ -32,11 +39,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class CheckPage:
+    """`message_to`: whose message can be seen first; None where nobody gets one."""
+
     provider: str
     to_invite: Sequence[Person]
     already_invited: Sequence[Person]
     already_patients: Sequence[Person]
     entered_twice: Sequence[Person]
+    message_to: Addressee | None
     message: str
 
     @property
@@ -102,8 +112,17 @@ def check_page(
         already_invited=groups[Fate.ALREADY_INVITED],
         already_patients=groups[Fate.ALREADY_PATIENT],
         entered_twice=groups[Fate.REPEATED],
+        message_to=next(iter(addressees(found, sms=sms)), None),
         message=message,
     )
+
+
+def addressees(found: Sequence[Checked], *, sms: bool) -> list[Addressee]:
+    return [
+        Addressee(place, one.recipient.name)
+        for place, one in enumerate(found)
+        if one.fate == Fate.INVITED and inviting.reached(one.recipient, sms=sms)
+    ]
 
 
 def sent_page(confirmation: Confirmation, clinic: Clinic, at: Moment, *, keys: Keys) -> SentPage:

@@ -9,6 +9,7 @@ from flask import Response, abort, current_app, g, request
 from inviter import imports, invitations, team
 from inviter.config import Config
 from inviter.keys import Keys
+from inviter.messages import Messages
 from inviter.models import Clinic, Import, Invitation
 from inviter.team import Provider
 from inviter.web import auth
@@ -38,6 +39,10 @@ def settings() -> Config:
 
 def keys() -> Keys:
     return current_app.extensions["keys"]
+
+
+def messages() -> Messages:
+    return current_app.extensions["messages"]
 
 
 def admit() -> Response | None:

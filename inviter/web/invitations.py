@@ -23,7 +23,17 @@ from inviter.invitations import (
     TooLate,
 )
 from inviter.models import Invitation
-from inviter.web import addresses, contact_form, formats, forms, guards, history, selected
+from inviter.web import (
+    addresses,
+    contact_form,
+    formats,
+    forms,
+    guards,
+    history,
+    letters,
+    previews,
+    selected,
+)
 from inviter.web.contact_form import ContactForm
 from inviter.web.fragments import respond
 from inviter.web.invitation_page import InvitationPage, closed_by, url_of
@@ -92,6 +102,26 @@ def change_contact(slug: str, invitation_id: int) -> BaseResponse:
     _tell(form.said(code_changed=code_changed))
     db.session.commit()
     return _back(invitation)
+
+
+@bp.get("/<id:invitation_id>/preview")
+def preview(slug: str, invitation_id: int) -> Response:
+    """The message as the patient gets it."""
+    invitation = guards.invitation_or_404(invitation_id)
+    return respond(
+        "previews/preview.html",
+        "preview",
+        preview=previews.of_invitation(invitation),
+        form=None,
+        next=None,
+        back_url=url_of(invitation),
+    )
+
+
+@bp.get("/<id:invitation_id>/preview/letter")
+def letter(slug: str, invitation_id: int) -> Response:
+    """Its email, in a frame of the preview."""
+    return letters.framed(previews.letter(guards.invitation_or_404(invitation_id)))
 
 
 @bp.post("/<id:invitation_id>/provider")

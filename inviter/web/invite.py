@@ -15,7 +15,17 @@ from inviter.duplicates import Checked, Fate
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
-from inviter.web import addresses, checked, forms, guards, home, pasting, paused
+from inviter.web import (
+    addresses,
+    checked,
+    forms,
+    guards,
+    home,
+    letters,
+    pasting,
+    paused,
+    previews,
+)
 from inviter.web.addresses import Address
 from inviter.web.forms import Error, InviteForm
 from inviter.web.fragments import respond
@@ -91,7 +101,7 @@ def invite(slug: str) -> BaseResponse:
             by=g.user,
             key=form.key.data,
             keys=guards.keys(),
-            sms=guards.settings().sms != "off",
+            sms=_sms(),
             now=g.now,
         )
     except KeyUsed:
@@ -101,7 +111,34 @@ def invite(slug: str) -> BaseResponse:
     return redirect(url_for("invite.sent", slug=slug, key=confirmation.key), 303)
 
 
+@bp.post("/invite/preview")
+def preview(slug: str) -> Response:
+    """The message to one of them, before there is an invitation."""
+    form = _form(request.form)
+    if not form.validate():
+        return _page(form, 422)
+    place = addresses.identity(request.form.get("preview", ""))
+    found = duplicates.check(g.clinic, form.recipients)
+    later = [each for each in checked.addressees(found, sms=_sms()) if each.place >= (place or 0)]
+    if not later or later[0].place != place:
+        return _check_page(form)
+    return respond(
+        "previews/preview.html",
+        "preview",
+        preview=previews.of_recipient(form.recipients[place], form.chosen),
+        form=form,
+        next=later[1] if later[1:] else None,
+    )
+
+
+@bp.get("/invite/letter/<sealed>")
+def letter(slug: str, sealed: str) -> Response:
+    """Its email, in a frame of the preview."""
+    return letters.framed(previews.intended_letter(sealed))
+
+
 @bp.get("/invite/confirm")
+@bp.get("/invite/preview")
 @bp.get("/invite/rows")
 def again(slug: str) -> BaseResponse:
     """Nothing is kept of a check: start from the form."""
@@ -210,7 +247,7 @@ def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Respons
         _moment(),
         provider=form.chosen,
         message=message,
-        sms=guards.settings().sms != "off",
+        sms=_sms(),
     )
     return respond("invite/confirm.html", "confirm", status=code, form=form, check=page)
 
@@ -224,6 +261,10 @@ def _is_spent(form: InviteForm, found: Sequence[Checked]) -> bool:
         form.recipients, provider=form.chosen, by=g.user, keys=guards.keys()
     )
     return earlier.content_mac != mine or any(each.fate == Fate.INVITED for each in found)
+
+
+def _sms() -> bool:
+    return guards.settings().sms != "off"
 
 
 def _moment() -> Moment:

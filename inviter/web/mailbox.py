@@ -2,22 +2,17 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, g, make_response, request, url_for
+from flask import Blueprint, Response, abort, g, request, url_for
 from sqlalchemy import select
 
 from inviter.db import db
 from inviter.models import Channel, Clinic, MailboxMessage
-from inviter.web import formats, home
+from inviter.web import formats, home, letters
 from inviter.web.fragments import respond
 
 bp = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 
 SHOWN = 100
-LETTER_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox"
-)
-"""Letters carry their style within them, as mail programs want it, and can do nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +51,7 @@ def message(message_id: int) -> Response:
 
 @bp.get("/<id:message_id>/letter")
 def letter(message_id: int) -> Response:
-    html = _message_or_404(message_id).html.replace("<head>", '<head><base target="_blank">', 1)
-    response = make_response(html)
-    response.headers["Content-Security-Policy"] = LETTER_POLICY
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return response
+    return letters.framed(_message_or_404(message_id).html, opens_links=True)
 
 
 def _message_or_404(message_id: int) -> MailboxMessage:
