@@ -167,6 +167,7 @@ def test_an_error_is_told_with_its_reason_and_what_to_do(
     assert ana.words("#act .button, #act button") == [
         "Resend Invite",
         "Fix and resend",
+        "Preview message",
         "Remove Invite",
     ]
     assert ana.words(".primary") == ["Resend Invite"]
