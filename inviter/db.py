@@ -394,7 +394,7 @@ def _wait_to_write(connection: Connection, driver: Any) -> None:
     give_up = time.monotonic() + BUSY_TIMEOUT
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        while not _has_begun(driver) and time.monotonic() < give_up:
+        while _is_busy(driver) and time.monotonic() < give_up:
             time.sleep(LOOK_AGAIN)
         if not driver.in_transaction:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # its error is SQLAlchemy's
@@ -402,7 +402,10 @@ def _wait_to_write(connection: Connection, driver: Any) -> None:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000:.0f}")
 
 
-def _has_begun(driver: Any) -> bool:
-    with suppress(sqlite3.OperationalError):
+def _is_busy(driver: Any) -> bool:
+    """With another writer; a transaction has begun where it is not."""
+    try:
         driver.execute("BEGIN IMMEDIATE")
-    return bool(driver.in_transaction)
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return False

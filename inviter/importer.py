@@ -70,8 +70,8 @@ class Importer:
 
     def _work(self) -> float:
         if time.monotonic() - self._erased > ERASE_EVERY:
+            self._erased = time.monotonic()  # also where that fails: inviting goes on
             self.erase_old()
-            self._erased = time.monotonic()
         try:
             return PAUSE if self.work_once() else worker.POLL
         except Overtaken:  # another worker was first, or a person: the next pass sees it

@@ -35,10 +35,18 @@ class Cells(NamedTuple):
     is_different: bool | None = None
 
 
-def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: datetime) -> None:
+def mend(
+    made: Import,
+    rows: Sequence[Cells],
+    *,
+    regions: Sequence[str],
+    now: datetime,
+    saved: int | None = None,
+) -> None:
     """Check these anew as they were typed. Raises Finished.
 
-    A number that is not in the file, and a row that is invited already, are passed over.
+    A number that is not in the file, and a row that is invited already, are passed over. `saved` is
+    the row that staff saved by itself: with more cells than headings it is right as it stands.
     """
     _hold(made, now)
     reader = Reader(regions)
@@ -48,10 +56,11 @@ def mend(made: Import, rows: Sequence[Cells], *, regions: Sequence[str], now: da
         if before is None or before.fate == Fate.INVITED:
             continue
         touched.add(before.name_key)
+        if cells.number == saved or _differ(cells, before):
+            before.extra = False  # someone has seen its cells
         for name, value in cells._asdict().items():
             if value is not None:
                 setattr(before, name, value)
-        before.extra = False  # whoever mends a row has seen its cells
         checked = _check(before, reader)
         _keep(before, checked)
         touched.add(before.name_key)

@@ -161,7 +161,8 @@ def _mend(made: Import, number: int | None) -> None:
     typed = mending_forms.read(request.form)
     others = mending.changed(made, [each for each in typed if number and each.number != number])
     meant = [each for each in typed if not number or each.number == number]
-    mending.mend(made, [*meant, *others], regions=_regions(), now=g.now)
+    every = [*meant, *others]
+    mending.mend(made, every, regions=_regions(), now=g.now, saved=number)
 
 
 def _regions() -> tuple[str, ...]:

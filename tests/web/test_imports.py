@@ -281,6 +281,14 @@ def test_a_row_with_too_many_cells_is_typed_whole(upload: Upload) -> None:
     assert "Row 2: Ready." in visitor.text
 
 
+def test_saving_all_leaves_a_row_with_too_many_cells_that_nobody_touched(upload: Upload) -> None:
+    visitor = upload("Ada,Fixture,ada@example.org,306 555 0142,more", BAD_EMAIL)
+    visitor.submit("Save all and check again", form=TO_FIX, **row(3, email="di@example.org"))
+    assert chips(visitor) == ["Needs fixing (1)", "Ready (1)"]
+    visitor.submit("Save all and check again", form=TO_FIX, **row(2, last_name="Sample"))
+    assert chips(visitor) == ["Ready (2)"]
+
+
 def test_a_row_is_left_out_and_put_back(upload: Upload) -> None:
     visitor = upload(*READY, BAD_EMAIL)
     visitor.submit("Leave out row 4", form=TO_FIX)
