@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from inviter import cli, config, importer, logs, web, worker
 from inviter.config import CannotStart, Config
+from inviter.crew import Crew
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
@@ -93,9 +94,9 @@ def importer_of(app: Flask) -> importer.Importer:
     return importer.Importer(context=app.app_context, settings=settings, keys=keys)
 
 
-def crew_of(app: Flask, threads: int = worker.THREADS) -> worker.Crew:
+def crew_of(app: Flask, threads: int = worker.THREADS) -> Crew:
     """All that goes on beside the web: sending, and inviting from files."""
-    return worker.Crew(worker_of(app, threads), importer_of(app))
+    return Crew(worker_of(app, threads), importer_of(app))
 
 
 def main() -> None:

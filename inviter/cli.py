@@ -15,10 +15,10 @@ from flask.cli import with_appcontext
 
 from inviter import clock, contacts, demo, large_demo, outbox, pauses, settling, team
 from inviter.config import Config
+from inviter.crew import Crew
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, User
-from inviter.worker import Crew
 
 NAME_LIMIT = 100
 CLINICS_PER_LINE = 20

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from inviter import imports, inviting_many, worker
+from inviter import imports, inviting_many
 from inviter.bulk import Reader
 from inviter.config import Config
+from inviter.crew import POLL, keep_at
 from inviter.db import db, reading, server_now
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
@@ -40,7 +41,7 @@ class Importer:
 
     def run(self) -> None:
         """Until `stop`; a batch that has begun is finished."""
-        worker.keep_at(self._work, self._stopping)
+        keep_at(self._work, self._stopping)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -73,6 +74,6 @@ class Importer:
             self._erased = time.monotonic()  # also where that fails: inviting goes on
             self.erase_old()
         try:
-            return PAUSE if self.work_once() else worker.POLL
+            return PAUSE if self.work_once() else POLL
         except Overtaken:  # another worker was first, or a person: the next pass sees it
-            return worker.POLL
+            return POLL

@@ -12,13 +12,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Protocol
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from inviter import logs, outbox, pauses, settling
 from inviter.config import Config
+from inviter.crew import POLL, keep_at
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel, Pause
@@ -33,9 +33,7 @@ THREADS = 16
 RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
 AHEAD = 3  # times as many are claimed as can be called at once
 BATCH = 500
-POLL = 0.5  # seconds
 GATHER = 0.05  # seconds
-FIRST_AFTER_TROUBLE, LAST_AFTER_TROUBLE = 0.2, 5.0  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
@@ -75,58 +73,6 @@ def rates_for(settings: Config) -> dict[Channel, float]:
     """How many a second each worker hands over at most, by channels where that is limited."""
     chosen = {Channel.EMAIL: settings.email, Channel.SMS: settings.sms}
     return {channel: RATES[name] for channel, name in chosen.items() if name in RATES}
-
-
-def keep_at(work: Callable[[], float], stopping: threading.Event) -> None:
-    """Pass after pass until stopped; each says how many seconds to wait before the next.
-
-    A database out of reach is survived, and tried again after ever longer waits.
-    """
-    after_trouble = FIRST_AFTER_TROUBLE
-    while not stopping.is_set():
-        seconds = _survived(work)
-        if seconds is None:
-            stopping.wait(after_trouble)
-            after_trouble = min(after_trouble * 2, LAST_AFTER_TROUBLE)
-        else:
-            after_trouble = FIRST_AFTER_TROUBLE
-            stopping.wait(seconds)
-
-
-def _survived(work: Callable[[], float]) -> float | None:
-    try:
-        return work()
-    except OperationalError as error:
-        log.error("database out of reach", reason=type(error.orig).__name__)
-    except Exception as error:
-        log.error("worker pass failed", reason=type(error).__name__, where=logs.where(error))
-    return None
-
-
-class Runs(Protocol):
-    """Works until it is stopped."""
-
-    def run(self) -> None: ...
-    def stop(self) -> None: ...
-
-
-class Crew:
-    """Several that work side by side, a thread each."""
-
-    def __init__(self, *workers: Runs) -> None:
-        self._workers = workers
-
-    def run(self) -> None:
-        """Until `stop`, and all have finished what they had begun."""
-        threads = [threading.Thread(target=each.run) for each in self._workers]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-
-    def stop(self) -> None:
-        for each in self._workers:
-            each.stop()
 
 
 class Worker:

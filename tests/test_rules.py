@@ -45,6 +45,7 @@ EDGES = (
     *(
         "cli",
         "config",
+        "crew",
         "demo",
         "importer",
         "large_demo",
@@ -60,12 +61,13 @@ LAYERS = {
 }
 
 BETWEEN_EDGES = {
-    "cli": {"config", "demo", "large_demo", "worker"},
-    "importer": {"config", "worker"},
+    "cli": {"config", "crew", "demo", "large_demo", "worker"},
+    "crew": {"logs"},
+    "importer": {"config", "crew"},
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
     "web": {"config", "logs", "messages"},
-    "worker": {"config", "logs", "messages", "senders"},
+    "worker": {"config", "crew", "logs", "messages", "senders"},
 }
 """An edge reaches another only here: the web shows messages, and cannot send any."""
 

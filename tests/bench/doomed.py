@@ -26,7 +26,7 @@ from flask import Flask
 from sqlalchemy import event
 
 import app as composition
-from inviter import config, outbox, pauses, settling, worker
+from inviter import config, crew, outbox, pauses, settling, worker
 from inviter import db as database
 from inviter.db import db
 from inviter.messages import Messages
@@ -51,8 +51,8 @@ def hurry() -> None:
     pauses.FIRST_PROBE = pauses.PROBE_EVERY = timedelta(seconds=0.3)
     pauses.DOUBTFUL_PROBE_EVERY = timedelta(seconds=1)
     worker.SETTLE_WAITS = (0.05, 0.1, 0.2, *(0.5,) * 20)
-    worker.FIRST_AFTER_TROUBLE = worker.LAST_AFTER_TROUBLE = 0.3
-    database.BUSY_TIMEOUT_MS = 300
+    crew.FIRST_AFTER_TROUBLE = crew.LAST_AFTER_TROUBLE = 0.3
+    database.BUSY_TIMEOUT = 0.3
 
 
 class Fate:
