@@ -141,8 +141,8 @@ def queue(app: Flask, slug: str, count: int) -> None:
             email = f"q{id}@example.org"
             code = keys.seal_code("048291", clinic_id=clinic.id, invitation_id=id)
             who = (clinic.id, id, "Queued", "Patient", "queued patient", email, None, None)
-            invited = (False, 0, by.id, by.id, now, expires_at, code, None, new_link_id(), 1, 1)
-            invitations.append((*who, *invited, Sending.UNDER_WAY))
+            invited = (False, by.id, by.id, now, expires_at, code, None, new_link_id(), 1, 1)
+            invitations.append((*who, *invited, Sending.UNDER_WAY, 0))
             what = (clinic.id, first + count + place, Kind.INVITATION, Channel.EMAIL, id, 1)
             messages.append((*what, DeliveryState.QUEUED, now, outbox.turn(now, place), 0))
         bulk(db.session.connection(), TABLES[Invitation], INVITATION, invitations)
