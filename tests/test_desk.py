@@ -74,7 +74,8 @@ def press(person: Person, what: Locator, key: str = "Enter") -> None:
     person.page.wait_for_timeout(100)
     person.page.wait_for_load_state("networkidle")
     if person.javascript:
-        expect(person.page.locator("html.busy")).to_have_count(0)
+        for under_way in (".htmx-request", "html.busy"):  # a button that was pressed is disabled
+            expect(person.page.locator(under_way)).to_have_count(0)
         person.page.wait_for_timeout(150)
         assert not person.page.evaluate(FOCUSED), f"focus lost after {what}"
         assert "Pat" not in person.storage()
