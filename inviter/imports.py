@@ -226,8 +226,8 @@ def give_up(made: Import, *, now: datetime) -> None:
 def erase_rows(made: Import) -> Iterator[None]:
     """Some at a time. The caller commits each part."""
     last = db.session.scalar(select(func.max(ImportRow.number)).where(*_of(made))) or 0
-    for start in range(0, last + 1, 5 * BATCH):
-        some = ImportRow.number.between(start, start + 5 * BATCH - 1)
+    for start in range(0, last + 1, BATCH):
+        some = ImportRow.number.between(start, start + BATCH - 1)
         change(delete(ImportRow).where(*_of(made), some))
         yield
 
