@@ -1,5 +1,6 @@
 """Composition root: the only module that knows every other. `python app.py` starts everything."""
 
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,9 @@ MIGRATIONS = str(Path(__file__).parent / "inviter" / "migrations")
 VERSION_TABLE = "alembic_version"
 LONGEST_CALL = 30  # seconds
 WEB_THREADS = 4
+MANY_OBJECTS = 50_000
+"""By Python's own 700 all that the libraries hold is looked through again and again for garbage:
+a third of the time that a large file takes."""
 
 
 class DatabaseBehind(CannotStart):
@@ -34,6 +38,7 @@ class DatabaseBehind(CannotStart):
 
 def create_app(settings: Config | None = None, *, check: bool | None = None) -> Flask:
     """Raises ConfigError and, unless a `flask` command is what runs, DatabaseBehind."""
+    gc.set_threshold(MANY_OBJECTS)
     settings = settings or config.read(os.environ, demo=cli.is_demo())
     app = Flask(__name__, static_folder=None, static_url_path="/static")
     app.config.update(

@@ -62,30 +62,33 @@ class Reader:
     def __init__(self, regions: Sequence[str]) -> None:
         self._regions = tuple(regions)
         self._gets_texts = _texted(self._regions).fullmatch
-        self._name: Callable[[str], str | None] = lru_cache(NAMES)(_name)
+        self._names: dict[str, tuple[str, str]] = {}
         self._reaches: Callable[[str], bool] = lru_cache(DOMAINS)(_reaches)
-        self.fold: Callable[[str], str] = lru_cache(NAMES)(fold)
 
-    def row(self, cells: Cells) -> tuple[str, str, str | None, Phone | None] | None:
-        """What all four cells of a row are, where it is sure what `contacts` says, else None."""
-        first, last = self._known_name(cells.first_name), self._known_name(cells.last_name)
-        if not (first and last):
+    def row(self, cells: Cells) -> tuple[str, str, str, str | None, Phone | None] | None:
+        """What a row is, where it is sure what `contacts` says, else None: its names, their key,
+        its email and its phone."""
+        first, last = cells.first_name, cells.last_name
+        names = self._names
+        first_known = names.get(first) or self._name(first)
+        last_known = names.get(last) or self._name(last)
+        if not (first_known and last_known):
             return None
         email, phone = cells.email or None, None
         if email and not (email := self.plain_email(email)):
             return None
         if cells.phone and not (phone := self.plain_phone(cells.phone)):
             return None
-        return first, last, email, phone
+        key = f"{first_known[1]} {last_known[1]}"
+        return first_known[0], last_known[0], key, email, phone
 
     def first_name(self, text: str) -> str:
-        return self._known_name(text) or contacts.first_name(text)
+        known = self._name(text)
+        return known[0] if known else contacts.first_name(text)
 
     def last_name(self, text: str) -> str:
-        return self._known_name(text) or contacts.last_name(text)
-
-    def name_key(self, first: str, last: str) -> str:
-        return f"{self.fold(first)} {self.fold(last)}".strip()
+        known = self._name(text)
+        return known[0] if known else contacts.last_name(text)
 
     def email(self, text: str) -> str | None:
         return (self.plain_email(text) or contacts.email(text)) if text else None
@@ -107,9 +110,18 @@ class Reader:
         national = national or f"{bracketed or area}{exchange}{line}"
         return Phone(f"+1{national}", whole or apart, True) if self._gets_texts(national) else None
 
-    def _known_name(self, text: str) -> str | None:
-        """No long text is remembered."""
-        return self._name(text) if len(text) <= contacts.NAME_LIMIT else None
+    def _name(self, text: str) -> tuple[str, str] | None:
+        """A name and how it is folded, which has letters; None where that is for `contacts` to
+        say. No long text is remembered."""
+        known = self._names.get(text)
+        if known or len(text) > contacts.NAME_LIMIT:
+            return known
+        if not (name := _name(text)) or not (folded := fold(name)):
+            return None
+        if len(self._names) >= NAMES:
+            self._names.clear()
+        self._names[text] = name, folded
+        return self._names[text]
 
 
 def plain_name(text: str) -> str | None:

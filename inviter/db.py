@@ -9,13 +9,15 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -57,6 +59,7 @@ IDS_BEGIN_AT_MS = 1_577_836_800_000  # 1 January 2020
 ID_SEQUENCE_BITS = 22
 BUSY_TIMEOUT = 5.0  # seconds
 LOOK_AGAIN = 0.002  # seconds
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 CACHE_KIB = 16_000
 """Of each connection: with SQLite's own 2 MB what many inserts go through is read again."""
 FEW_ROWS = 5_000
@@ -165,51 +168,68 @@ def bulk(
     connection: Connection,
     table: Table,
     columns: Sequence[str],
-    tuples: Iterable[Iterable[Any]],
+    tuples: Iterable[Sequence[Any]],
     *,
+    alike: Mapping[str, Any] = NOTHING,
     unless_there: bool = False,
 ) -> int:
     """Insert many rows in the connection's transaction, twice as fast as SQLAlchemy's own way.
 
-    Values are as a model holds them, and are written as SQLAlchemy would; a column that is not
-    named gets what the database has for it, not the model's default. All are in memory at once.
-    On PostgreSQL errors are the driver's own. How many were inserted: `unless_there` passes over
-    what a unique index refuses.
+    Values are as a model holds them, and are written as SQLAlchemy would; `alike` are those that
+    are the same in all rows. A column that is not named gets what the database has for it, not the
+    model's default. All are in memory at once. On PostgreSQL errors are the driver's own. How many
+    were inserted: `unless_there` passes over what a unique index refuses.
     """
-    types = [table.c[name].type.dialect_impl(connection.dialect) for name in columns]
-    writers = [_writer(each, connection.dialect) for each in types]
-    by_column = list(zip(*tuples, strict=True))  # most columns need no writing
-    if not by_column:
+    rows = _written([_writer(table, name, connection.dialect) for name in columns], tuples)
+    if not rows:
         return 0
+    same = [_literal(table, name, value, connection.dialect) for name, value in alike.items()]
+    names, end = ", ".join(columns), " ON CONFLICT DO NOTHING" if unless_there else ""
+    start = f"INSERT INTO {table.name} ({', '.join((*columns, *alike))})"
+    if connection.dialect.name == "postgresql":
+        own, values = _copied(connection, table, names, rows), ", ".join((names, *same))
+        insert_all = f"{start} SELECT {values} FROM {own}{end}"  # noqa: S608  (ours)
+        return connection.exec_driver_sql(insert_all).rowcount
+    marks = ", ".join((*("?" * len(columns)), *same))
+    return connection.exec_driver_sql(f"{start} VALUES ({marks}){end}", rows).rowcount
+
+
+def _written(writers: Sequence[Any], tuples: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+    """As the driver takes them. Most columns need no writing, of some tables none."""
+    if not any(writers):
+        return list(tuples)
     written = (
         map(write, values) if write else values
-        for write, values in zip(writers, by_column, strict=True)
+        for write, values in zip(writers, zip(*tuples, strict=True), strict=False)
     )
-    rows = list(zip(*written, strict=True))
-    names, end = ", ".join(columns), " ON CONFLICT DO NOTHING" if unless_there else ""
-    if connection.dialect.name == "postgresql":
-        source = f"SELECT {names} FROM {_copied(connection, table.name, names, rows)}"  # noqa: S608
-        insert_all = f"INSERT INTO {table.name} ({names}) {source}{end}"
-        return connection.exec_driver_sql(insert_all).rowcount
-    marks = ", ".join("?" * len(columns))
-    insert_all = f"INSERT INTO {table.name} ({names}) VALUES ({marks}){end}"  # noqa: S608  (ours)
-    return connection.exec_driver_sql(insert_all, rows).rowcount
+    return list(zip(*written, strict=True))
 
 
-def _writer(kind: Any, dialect: Dialect) -> Any:
+def _writer(table: Table, name: str, dialect: Dialect) -> Any:
     """Most columns that need writing hold few values: a word, the moment."""
+    kind: Any = table.c[name].type.dialect_impl(dialect)
     write = kind.bind_processor(dialect)
+    if write and isinstance(kind, JSON) and kind.none_as_null:
+        return lambda value: None if value is None else write(value)
     return lru_cache(64)(write) if write and not isinstance(kind, JSON) else write
 
 
-def _copied(connection: Connection, name: str, names: str, rows: Iterable[Any]) -> str:
+def _literal(table: Table, name: str, value: Any, dialect: Dialect) -> str:
+    """A value as it stands in a statement of the driver's own."""
+    kind: Any = table.c[name].type.dialect_impl(dialect)
+    written = "NULL" if value is None else str(kind.literal_processor(dialect)(value))
+    return written.replace("%", "%%") if dialect.name == "postgresql" else written
+
+
+def _copied(connection: Connection, table: Table, names: str, rows: Iterable[Any]) -> str:
     """A table of the transaction's own with these rows: COPY knows neither ON CONFLICT nor the
     security of rows."""
-    own = f"new_{name}"
+    own = f"new_{table.name}_{crc32(names.encode()):x}"
+    empty = f"SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608  (ours)
     connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {own} (LIKE {name}) ON COMMIT DELETE ROWS"
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {own} ON COMMIT DELETE ROWS AS {empty}"
     )
-    connection.exec_driver_sql(f"TRUNCATE {own}")
+    connection.exec_driver_sql(f"DELETE FROM {own}")  # noqa: S608
     driver: Any = connection.connection.driver_connection
     with driver.cursor().copy(f"COPY {own} ({names}) FROM STDIN") as copy:
         for row in rows:

@@ -142,6 +142,16 @@ def same_as(
     return None if checked.fate == Fate.INVITED else checked.patient or checked.invitation
 
 
+def one_at_a_time(clinic_id: int) -> None:
+    """Before anything else of a transaction that adds patients at a clinic, or changes who they
+    are: no index tells someone without contact from a namesake with one.
+
+    Waits for whoever else does, on PostgreSQL; SQLite has one writer anyway.
+    """
+    held = select(Clinic.id).where(Clinic.id == clinic_id).with_for_update(key_share=True)
+    db.session.execute(held)
+
+
 def in_line(one: Recipient | Invitation) -> tuple[str, str, str]:
     """Many are invited, and restored, in this order: in opposite ones two people would each wait
     at a unique index for the other."""

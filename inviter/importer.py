@@ -1,4 +1,4 @@
-"""Invites the patients of confirmed files, with pauses in which others write.
+"""Invites the patients of confirmed files. While it makes a batch ready others write.
 
 Killed at any point it loses nothing and repeats nothing: a batch is one transaction
 (`inviting_many`).
@@ -18,7 +18,6 @@ from inviter.db import db, reading, server_now
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
 
-PAUSE = 0.01  # seconds
 ERASE_EVERY = 3600  # seconds
 
 
@@ -74,6 +73,6 @@ class Importer:
             self._erased = time.monotonic()  # also where that fails: inviting goes on
             self.erase_old()
         try:
-            return PAUSE if self.work_once() else POLL
+            return 0 if self.work_once() else POLL
         except Overtaken:  # another worker was first, or a person: the next pass sees it
             return POLL

@@ -33,7 +33,12 @@ DONE = (Fate.INVITED, Fate.SKIPPED)
 
 TABLE: Any = ImportRow.__table__
 ROW = TABLE.c
-COLUMNS = tuple(each.name for each in ROW)
+COLUMNS = (
+    *("number", "first_name", "last_name", "email", "phone", "extra", "fate", "name_key"),
+    *("problems", "changes", "duplicate_of", "by_name_only"),
+)
+ALIKE = {"one_name": False, "is_different": False, "invitation_id": None}
+"""What no row of a file says yet."""
 KNOWN = (
     update(TABLE)
     .where(
@@ -74,7 +79,8 @@ def begin(
 def write(made: Import, rows: Sequence[Checked]) -> None:
     """One batch, each row with what the database knows of who it is."""
     connection = db.session.connection()
-    bulk(connection, TABLE, COLUMNS, (_values(made, each) for each in rows))
+    its = {"clinic_id": made.clinic_id, "import_id": made.id}
+    bulk(connection, TABLE, COLUMNS, map(_values, rows), alike=its | ALIKE)
     people = {each.row.number: each.recipient for each in rows if each.recipient}
     known = duplicates.known_of_rows(made.clinic_id, made.id, people)
     if known:
@@ -241,18 +247,15 @@ def stored_changes(changes: Mapping[str, Change]) -> dict[str, Any] | None:
     return {cell: [each.template, each.typed] for cell, each in changes.items()} or None
 
 
-def _values(made: Import, checked: Checked) -> tuple[Any, ...]:
+def _values(checked: Checked) -> tuple[Any, ...]:
     """In the order of COLUMNS."""
-    typed, who = checked.row, checked.recipient
+    typed, fate, who, problems, changes, duplicate_of, by_name_only = checked
     return (
-        *(made.clinic_id, made.id),
-        *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone),
-        *(typed.extra, False, False),
-        checked.fate,
-        who.name_key if who else "",
-        stored(checked.problems) if checked.problems else None,
-        stored_changes(checked.changes) if checked.changes else None,
-        *(checked.duplicate_of, checked.by_name_only, None),
+        *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone, typed.extra),
+        *(fate, who.name_key if who else ""),
+        stored(problems) if problems else None,
+        stored_changes(changes) if changes else None,
+        *(duplicate_of, by_name_only),
     )
 
 

@@ -19,7 +19,7 @@ from inviter.activity import Action
 from inviter.contacts import Phone
 from inviter.db import change, db
 from inviter.duplicates import InvitedAnew as InvitedAnew
-from inviter.duplicates import as_nobody_else, in_line
+from inviter.duplicates import as_nobody_else, in_line, one_at_a_time
 from inviter.keys import Keys
 from inviter.models import Channel, Clinic, Invitation, User
 from inviter.refusals import Closed as Closed
@@ -146,6 +146,7 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
     Nothing to do where someone else has. Raises Closed where the patient had accepted, TooLate,
     or InvitedAnew.
     """
+    one_at_a_time(invitation.clinic_id)
     if not _can_be_restored(invitation, now):
         return
     with as_nobody_else(invitation, invitation.email, invitation.phone):
@@ -200,6 +201,7 @@ def change_contact(
     asks: where they are others now it raises Overtaken, unless nothing is left to change. Raises
     Closed, or InvitedAnew where it is then someone who is invited already.
     """
+    one_at_a_time(invitation.clinic_id)
     _reload(invitation, lock=True)
     _refuse_closed(invitation)
     fields = readdressing.fields_changed(invitation, email, phone)

@@ -8,7 +8,7 @@ from datetime import datetime
 from inviter import activity, codes, invitations, outbox
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
-from inviter.duplicates import Checked, Fate, check, in_line, next_twin
+from inviter.duplicates import Checked, Fate, check, in_line, next_twin, one_at_a_time
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
 from inviter.readdressing import MOST_DRAWS
@@ -43,6 +43,7 @@ def invite(
     confirmation = _begin(clinic, key, content, by, now)
     if confirmation is None:
         return _earlier(clinic, key, content)
+    one_at_a_time(clinic.id)
     press = _Press(clinic, provider, by, keys, sms, now, new_code)
     # The newest stands first in the list: so that those of one form stand as they were typed.
     ids = sorted((new_id() for _ in recipients), reverse=True)

@@ -22,7 +22,7 @@ from inviter.contacts import Problem
 from inviter.db import any_of, bulk, change, db, has_grown, locked, new_ids
 from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
-from inviter.keys import Keys, new_link_id
+from inviter.keys import Keys, new_link_ids
 from inviter.models import (
     Channel,
     Delivery,
@@ -38,8 +38,8 @@ from inviter.roster import Fate, Recipient
 from inviter.spreadsheets import Row
 from inviter.status import DeliveryState, Sending
 
-BATCH = 250
-"""So many that whoever writes meanwhile hardly waits: SQLite has one writer."""
+BATCH = {"sqlite": 600, "postgresql": 2000}
+"""SQLite has one writer: so many that whoever writes meanwhile waits some 50 ms at the most."""
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
 ROW: Any = ImportRow.__table__.c
 
@@ -98,12 +98,14 @@ class Batch:
     confirmed: tuple[str | None, datetime | None]
     """By which press: after another one the rows may say something else."""
     people: Sequence["_One"]
+    alike: Mapping[str, Any]
+    """What their invitations have in common."""
     to_fix: Mapping[int, Mapping[str, Problem]]
     """What can no longer be read, since a setting has changed; by row number."""
 
 
 class _One(NamedTuple):
-    """A row, who it is, how they are reached, and their invitation but for `twin`."""
+    """A row, who it is, how they are reached, and what is their invitation's own but for `twin`."""
 
     number: int
     recipient: Recipient
@@ -118,7 +120,7 @@ def next_batch(
     sms: bool,
     now: datetime,
     new_code: Callable[[], str] = codes.random_code,
-    size: int = BATCH,
+    size: int | None = None,
 ) -> Batch | None:
     """Of any confirmed file, so that none waits for all of another; None where there is none.
 
@@ -131,8 +133,9 @@ def next_batch(
     if not found:
         return None
     made = secrets.choice(found)
-    people, to_fix = _read(_to_invite(made, size), reader)
-    drawn = _draw(made.clinic_id, len(people), keys, new_code)
+    people, to_fix = _read(_to_invite(made, size or BATCH[db.engine.dialect.name]), reader)
+    drawn = _draw(made.clinic_id, len(people), keys, new_code).items()
+    links = new_link_ids(len(people))
     at = made.confirmed_at or now
     common = _Common(made, keys, at, invitations.expiry(made.clinic, at), sms)
     return Batch(
@@ -140,7 +143,11 @@ def next_batch(
         made.id,
         made.ids_to,
         (made.confirm_key, made.confirmed_at),
-        [common.one(*each, *code) for each, code in zip(people, drawn.items(), strict=True)],
+        [
+            common.one(*each, *code, link)
+            for each, code, link in zip(people, drawn, links, strict=True)
+        ],
+        common.alike(),
         to_fix,
     )
 
@@ -158,7 +165,7 @@ def invite(batch: Batch, *, now: datetime) -> int:
         return 0
     for number, problems in batch.to_fix.items():
         _set(made, [number], fate=Fate.NEEDS_FIXING, problems=imports.stored(problems))
-    if new := _invite_unknown(made, batch.people):
+    if new := _invite_unknown(made, batch):
         _queue(made, new, now)
         numbers = [each.number for each in new]
         ids = made.ids_to - ImportRow.number
@@ -180,28 +187,36 @@ class _Common:
     expires_at: datetime
     sms: bool
 
-    def one(self, number: int, who: Recipient, mac: str, code: str) -> _One:
+    def one(self, number: int, who: Recipient, mac: str, code: str, link_id: str) -> _One:
         clinic_id, invitation_id = self.made.clinic_id, self.made.ids_to - number
-        ways = invitations.channels(email=who.email, can_text=who.can_text, sms=self.sms)
+        first, last, name_key, email, phone, _ = who
+        ways = invitations.channels(email=email, can_text=who.can_text, sms=self.sms)
         values = (
-            *(clinic_id, invitation_id, who.first_name, who.last_name, who.name_key, who.email),
-            *(who.number, who.phone.typed if who.phone else None, who.can_text),
-            *(self.made.provider_id, self.made.confirmed_by_id, self.at, self.expires_at),
+            *(invitation_id, first, last, name_key, email),
+            *(phone or NO_PHONE),
             self.keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation_id),
-            *(mac, new_link_id(), 1, 1, Sending.UNDER_WAY if ways else Sending.NONE),
+            *(mac, link_id, Sending.UNDER_WAY if ways else Sending.NONE),
         )
         return _One(number, who, ways, values)
 
+    def alike(self) -> dict[str, Any]:
+        return {
+            "clinic_id": self.made.clinic_id,
+            "provider_id": self.made.provider_id,
+            "invited_by_id": self.made.confirmed_by_id,
+            "invited_at": self.at,
+            "expires_at": self.expires_at,
+            "link_version": 1,
+            "generation": 1,
+        }
 
+
+NO_PHONE = (None, None, False)
 INVITATION = (
-    *("clinic_id", "id", "first_name", "last_name", "name_key", "email", "phone", "phone_typed"),
-    *("can_text", "provider_id", "invited_by_id", "invited_at", "expires_at"),
-    *("code_sealed", "code_mac", "link_id", "link_version", "generation", "sending", "twin"),
+    *("id", "first_name", "last_name", "name_key", "email", "phone", "phone_typed", "can_text"),
+    *("code_sealed", "code_mac", "link_id", "sending", "twin"),
 )
-DELIVERY = (
-    *("clinic_id", "id", "kind", "channel", "invitation_id", "generation", "state"),
-    *("queued_at", "turn", "attempts"),
-)
+DELIVERY = ("id", "channel", "invitation_id", "turn")
 
 
 def _to_invite(made: Import, size: int) -> list[Any]:
@@ -262,24 +277,27 @@ def _hold_for(batch: Batch) -> Import:
     made = db.session.scalar(query.execution_options(populate_existing=True))
     if made is None or batch.confirmed != (made.confirm_key, made.confirmed_at):
         raise Overtaken
+    duplicates.one_at_a_time(made.clinic_id)
     return made
 
 
-def _invite_unknown(made: Import, people: Sequence[_One]) -> list[_One]:
+def _invite_unknown(made: Import, batch: Batch) -> list[_One]:
     """Those whom the clinic does not know; the rows of the others say who they are.
 
     In one order for everyone (`duplicates.in_line`), or two would wait for each other. Raises
     Overtaken where someone was invited, or a code drawn, at this very moment.
     """
-    new = sorted(people, key=lambda each: (in_line(each.recipient), each.recipient.is_different))
+    new = sorted(
+        batch.people, key=lambda each: (in_line(each.recipient), each.recipient.is_different)
+    )
     for but_by_contact in (True, False):
         new = _unknown(made, new, but_by_contact=but_by_contact)
         twins = duplicates.Twins(made.clinic_id)
         rows = [(*each.invitation, twins.next(each.recipient)) for each in new]
         with db.session.begin_nested() as attempt:
             connection = db.session.connection()  # only asked for here does it set a savepoint
-            table = TABLES[Invitation]
-            if bulk(connection, table, INVITATION, rows, unless_there=True) == len(new):
+            into = connection, TABLES[Invitation], INVITATION
+            if bulk(*into, rows, alike=batch.alike, unless_there=True) == len(new):
                 return new
             attempt.rollback()
     raise Overtaken
@@ -299,17 +317,15 @@ def _unknown(made: Import, people: Sequence[_One], *, but_by_contact: bool) -> l
 
 def _queue(made: Import, people: Sequence[_One], now: datetime) -> None:
     """Their messages, in turns that leave room for others."""
-    clinic_id, first_id = made.clinic_id, new_ids(2 * len(people))
-    messages = ((each, way) for each in people for way in each.ways)
-    rows = (
-        (
-            *(clinic_id, first_id + place, Kind.INVITATION, way),
-            *(made.ids_to - each.number, 1, DeliveryState.QUEUED, now),
-            *(outbox.turn(now, each.number), 0),
-        )
-        for place, (each, way) in enumerate(messages)
-    )
-    bulk(db.session.connection(), TABLES[Delivery], DELIVERY, rows)
+    first_id = new_ids(2 * len(people))
+    messages = ((each.number, way) for each in people for way in each.ways)
+    rows = [
+        (first_id + place, way, made.ids_to - number, outbox.turn(now, number))
+        for place, (number, way) in enumerate(messages)
+    ]
+    alike = {"clinic_id": made.clinic_id, "kind": Kind.INVITATION, "generation": 1}
+    alike |= {"state": DeliveryState.QUEUED, "queued_at": now, "attempts": 0}
+    bulk(db.session.connection(), TABLES[Delivery], DELIVERY, rows, alike=alike)
 
 
 def _set(made: Import, numbers: Sequence[int], **values: Any) -> int:

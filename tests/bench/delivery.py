@@ -140,13 +140,16 @@ def queue(app: Flask, slug: str, count: int) -> None:
             id = first + place
             email = f"q{id}@example.org"
             code = keys.seal_code("048291", clinic_id=clinic.id, invitation_id=id)
-            who = (clinic.id, id, "Queued", "Patient", "queued patient", email, None, None)
-            invited = (False, by.id, by.id, now, expires_at, code, None, new_link_id(), 1, 1)
-            invitations.append((*who, *invited, Sending.UNDER_WAY, 0))
-            what = (clinic.id, first + count + place, Kind.INVITATION, Channel.EMAIL, id, 1)
-            messages.append((*what, DeliveryState.QUEUED, now, outbox.turn(now, place), 0))
-        bulk(db.session.connection(), TABLES[Invitation], INVITATION, invitations)
-        bulk(db.session.connection(), TABLES[Delivery], DELIVERY, messages)
+            who = (id, "Queued", "Patient", "queued patient", email, None, None, False)
+            invitations.append((*who, code, None, new_link_id(), Sending.UNDER_WAY, 0))
+            messages.append((first + count + place, Channel.EMAIL, id, outbox.turn(now, place)))
+        connection, here = db.session.connection(), {"clinic_id": clinic.id, "generation": 1}
+        by_whom = {"provider_id": by.id, "invited_by_id": by.id, "invited_at": now}
+        invited = here | by_whom | {"expires_at": expires_at, "link_version": 1}
+        bulk(connection, TABLES[Invitation], INVITATION, invitations, alike=invited)
+        queued = {"kind": Kind.INVITATION, "state": DeliveryState.QUEUED, "queued_at": now}
+        queued = here | queued | {"attempts": 0}
+        bulk(connection, TABLES[Delivery], DELIVERY, messages, alike=queued)
         db.session.commit()
 
 

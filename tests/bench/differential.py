@@ -45,7 +45,7 @@ def case(random: Random, kind: int, reader: Reader, regions: tuple[str, ...]) ->
 
     if kind == 0:
         name, plain = typed.name(random), bulk.plain_name
-        return Case("first name", name, folded(reader), folded(contacts), plain)
+        return Case("first name", name, folded(reader, bulk), folded(contacts, contacts), plain)
     if kind == 1:
         name, plain = typed.name(random), bulk.plain_name
         return Case("last name", name, reader.last_name, contacts.last_name, plain)
@@ -56,14 +56,14 @@ def case(random: Random, kind: int, reader: Reader, regions: tuple[str, ...]) ->
     return Case(words, typed.phone(random), reader.phone, phone, reader.plain_phone)
 
 
-def folded(read: Any) -> Callable[[str], object]:
-    """A first name with the key that it has."""
+def folded(read: Any, folds: Any) -> Callable[[str], object]:
+    """A first name with the letters by which it is known."""
 
-    def name_and_key(text: str) -> object:
+    def name_and_letters(text: str) -> object:
         name = read.first_name(text)
-        return name, read.name_key(name, "")
+        return name, folds.fold(name)
 
-    return name_and_key
+    return name_and_letters
 
 
 def main() -> None:

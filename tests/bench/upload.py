@@ -6,10 +6,10 @@ P1  the same file, from bytes to a fate for each row, by `spreadsheets` and `ros
     email-validator and phonenumbers with a dict for duplicates; in turn, the ratio of medians, and
     of the most memory. The loop reads as little as ours at a time, and folds no accents. That the
     verdicts are the same is for `tests.bench.differential`.
-P2  the same file end to end: uploaded, its check page shown; confirmed, all invited by the worker
-    with its pauses, with codes, messages and the record of it; against the plain loop in turn. How
-    much more memory the process holds than before at the most, and how long someone else's write
-    takes meanwhile, from a process of its own.
+P2  the same file end to end: uploaded, its check page shown; confirmed, all invited by the worker,
+    with codes, messages and the record of it; against the plain loop in turn. How much more memory
+    the process holds than before at the most, and how long someone else's write takes meanwhile,
+    from a process of its own.
 P8  queueing the messages, as a part of that.
 
 Each line ends in PASS or FAIL.
@@ -37,7 +37,7 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 import app as composition
-from inviter import activity, clock, crowd, importer, inviting_many, roster, spreadsheets
+from inviter import activity, clock, crowd, inviting_many, roster, spreadsheets
 from inviter.activity import Action
 from inviter.db import db
 from inviter.models import Clinic, Delivery, Import, ImportState, Invitation
@@ -170,7 +170,7 @@ class Upload:
         )
         assert answer.status_code == 303, answer.status
         while self.importer.work_once():
-            time.sleep(importer.PAUSE)
+            pass
 
     def upload(self) -> str:
         """The address of its check page, which has been shown."""
