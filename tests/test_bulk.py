@@ -153,10 +153,10 @@ def test_a_row_is_decided_at_once_only_where_each_of_its_cells_is_sure() -> None
         row = Row(2, *cells[:2], *some)
         if read := reader.row(row):
             decided += 1
+            names = contacts.first_name(row.first_name), contacts.last_name(row.last_name)
             assert read == (
-                contacts.first_name(row.first_name),
-                contacts.last_name(row.last_name),
-                contacts.name_key(row.first_name, row.last_name),
+                *names,
+                contacts.name_key(*names),
                 contacts.email(row.email),
                 contacts.phone(row.phone, HOME),
             )
