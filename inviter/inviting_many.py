@@ -38,7 +38,7 @@ from inviter.roster import Fate, Recipient
 from inviter.spreadsheets import Row
 from inviter.status import DeliveryState, Sending
 
-BATCH = {"sqlite": 600, "postgresql": 2000}
+BATCH = {"sqlite": 500, "postgresql": 4000}
 """SQLite has one writer: so many that whoever writes meanwhile waits some 50 ms at the most."""
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
 ROW: Any = ImportRow.__table__.c
@@ -318,7 +318,8 @@ def _unknown(made: Import, people: Sequence[_One], *, but_by_contact: bool) -> l
 def _queue(made: Import, people: Sequence[_One], now: datetime) -> None:
     """Their messages, in turns that leave room for others."""
     first_id = new_ids(2 * len(people))
-    messages = ((each.number, way) for each in people for way in each.ways)
+    in_order = sorted(people, reverse=True)  # of their ids: so their index has them
+    messages = ((each.number, way) for each in in_order for way in each.ways)
     rows = [
         (first_id + place, way, made.ids_to - number, outbox.turn(now, number))
         for place, (number, way) in enumerate(messages)
