@@ -183,7 +183,12 @@ def main() -> None:
             os.kill(pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
-    while not ending.is_set():
+    while True:
+        # Until it is known who lives now, and they heed it themselves, a SIGTERM waits: it would
+        # reach nobody, and we wait for a life that goes on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if ending.is_set():
+            break
         point = POINTS[(lives + chosen.seed) % len(POINTS)]
         most = chosen.life if point.endswith("call") else max(1, chosen.life // PER_CLAIM)
         passes = random.randint(1, 2 * most) if chosen.life else 2**60
@@ -193,9 +198,11 @@ def main() -> None:
 
         def life(fate: Fate = fate) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             live(chosen.what, fate)
 
         pid = fork(life, chosen.folder / f"{chosen.name}.pid")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.waitpid(pid, 0)
         lives += 1
         time.sleep(0.02)

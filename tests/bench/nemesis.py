@@ -471,8 +471,10 @@ def prepared(engine: str, folder: Path, seed: int) -> Iterator[Run]:
         run = Run(engine, url, folder, Random(seed), app)
         if engine == "postgresql":
             run.restart = lambda: restart(folder / "postgresql")
-        yield run
-        databases.close(app)
+        try:
+            yield run
+        finally:
+            databases.close(app)
 
 
 def restart(folder: Path) -> None:
