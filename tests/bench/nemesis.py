@@ -1,12 +1,15 @@
 """Whether a message is ever sent twice by itself, or lost, whatever dies in the meantime.
 
-    python -m tests.bench.nemesis [--invitations 20000 --seed 1] [--only sqlite] [--life 40]
+    python -m tests.bench.nemesis [--invitations 20000 --seed 1] [--only sqlite] [--life 15]
 
-Patients are invited, by the use case and by people at a browser, while web and workers are killed,
-stopped past their leases and crash at named points, the database is busy or restarts, and the
-provider answers as a seeded plan says. On PostgreSQL four workers beside the web; on SQLite the
-worker in the web's process and one beside it. In the end all is let finish, and what the provider
-wrote down is held against the database. Each line of the verdict ends in PASS or FAIL.
+Patients are invited, by the use case and by people at a browser, and some are sent their invitation
+anew by a person, while web and workers are killed, stopped past their leases and crash at named
+points, the database is busy or restarts, the provider answers as a seeded plan says, and reports
+what became of messages: signed, repeated, shuffled, late. On PostgreSQL four workers beside the
+web, one on a host whose clock is an hour ahead; on SQLite the worker in the web's process and one
+beside it. In the end all is let finish, and what the provider wrote down is held against the
+database; that doubt is shown is seen by looking later. Each line of the verdict ends in PASS or
+FAIL.
 """
 
 import argparse
@@ -29,7 +32,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from inviter import clock, inviting, status
+from inviter import clock, invitations, inviting, status
 from inviter.config import ROOT, Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -44,9 +47,11 @@ from inviter.models import (
 )
 from inviter.roster import Recipient
 from inviter.status import DeliveryState, Status
+from tests import signing
 from tests.bench import databases
-from tests.bench.doomed import LEASE
+from tests.bench.doomed import LEASE, POINTS
 from tests.bench.listing import free_port
+from tests.bench.reporter import Reporter
 from tests.conftest import SECRET
 from tests.factories import recipient
 from tests.test_crash import Browser, provider_of
@@ -60,8 +65,13 @@ TEXTED = 3
 """One patient in so many gets a text too."""
 PAUSE = 0.7  # seconds between two harms, about
 LONGEST_CALM = 90  # seconds, until all has ended
+RESEND_EVERY = 0.5  # seconds, about
+AHEAD = 3600  # seconds, of the clock of one worker's host
+LEAST_CRASHES = 100
+"""At each point, in a run of at least MANY invitations."""
+MANY = 20_000
 ENDED = (
-    *(DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.IN_DOUBT),
+    *(DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.IN_DOUBT),
     DeliveryState.WITHDRAWN,
 )
 
@@ -80,6 +90,7 @@ class Run:
     done: Counter[str] = field(default_factory=Counter)
     invited: set[str] = field(default_factory=set)
     """First names of those whose invitation was answered for."""
+    reporter: Reporter | None = None
 
     @property
     def workers(self) -> list[str]:
@@ -144,6 +155,7 @@ def all_running(run: Run, seed: int, life: int) -> Iterator[None]:
             "INVITER_EMAIL": "sendgrid",
             "INVITER_SENDGRID_API_KEY": "key",
             "INVITER_SENDGRID_URL": started.stdout.readline().strip(),
+            "INVITER_SENDGRID_WEBHOOK_KEY": signing.public(),
         }
         beside = [each for each in run.workers if each != "web"]
         whats = {"web": "both" if "web" in run.workers else "web"} | dict.fromkeys(beside, "worker")
@@ -160,6 +172,8 @@ def everyone(
         return
     (name, what), *others = whats.items()
     doomed = ["tests.bench.doomed", name, what, str(run.folder), *options]
+    if name == "worker3":
+        doomed += ["--ahead", str(AHEAD)]
     with running(doomed, run, **settings), everyone(run, dict(others), options, settings):
         yield
 
@@ -241,6 +255,41 @@ def invite_all(run: Run, invitations: int, rate: float) -> None:
         keep_at(run, lambda some=names[typed:]: put_in(run, some))
         run.invited |= set(names)
         time.sleep(max(0.0, BATCH / rate - (time.monotonic() - began)))
+
+
+class Staff(threading.Thread):
+    """Sends some invitations anew, whatever became of them."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+        self._random = Random(self._run.random.random())
+        self._enough = threading.Event()
+
+    def run(self) -> None:
+        while not self._enough.wait(self._random.uniform(0, 2 * RESEND_EVERY)):
+            if self._run.invited:
+                with suppress(OperationalError, invitations.Overtaken):
+                    self._resend(self._random.choice(sorted(self._run.invited)))
+
+    def stop(self) -> None:
+        self._enough.set()
+        self.join()
+
+    def _resend(self, name: str) -> None:
+        with self._run.app.app_context():
+            try:
+                query = select(Invitation).filter_by(first_name=name, last_name=FAMILY)
+                found = db.session.scalars(query).one()
+                by = db.session.scalars(select(User).filter_by(email="ana@example.org")).one()
+                invitations.resend(
+                    *(found,), seen=found.generation, by=by, sms=True, now=clock.now(), sure=True
+                )
+                db.session.commit()
+                self._run.done["sent anew by a person"] += 1
+            finally:
+                with suppress(OperationalError):
+                    db.session.rollback()
 
 
 def keep_at(run: Run, act: Callable[[], object]) -> None:
@@ -339,32 +388,29 @@ def wait_until_all_left(run: Run, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def go(run: Run, *, invitations: int, seed: int, life: int = 40, rate: float = 150) -> None:
+def go(run: Run, *, patients: int, seed: int, life: int = 15, rate: float = 150) -> None:
     """All of it, to the end; `life` is how many messages are between two crashes, about."""
     with all_running(run, seed, life):
-        nemesis = Nemesis(run)
+        nemesis, staff = Nemesis(run), Staff(run)
+        url = f"http://127.0.0.1:{run.port}"
+        run.reporter = Reporter(run.folder / "accepted", url, Random(seed), run.done)
         while not (run.folder / f"{run.workers[-1]}.pid").exists():
             time.sleep(0.1)
-        nemesis.start()
+        for each in (nemesis, staff, run.reporter):
+            each.start()
         try:
-            invite_all(run, invitations, rate)
-            wait_until_all_left(run, invitations / 10 + 10)
+            invite_all(run, patients, rate)
+            staff.stop()
+            wait_until_all_left(run, patients / 10 + 10)
         finally:
+            staff.stop()
             nemesis.stop()
         for calm in ("calm", "accepted.calm"):
             (run.folder / calm).touch()
         for name in {"web", *run.workers}:
             run.send(name, signal.SIGTERM)
         wait_until_all_left(run, LONGEST_CALM)
-
-
-@dataclass
-class Message:
-    """What the database says of one message, beside what the providers say."""
-
-    delivery: Delivery
-    attempts: list[str]
-    accepted: int
+        run.reporter.finish()
 
 
 def check(run: Run) -> dict[str, list[str]]:
@@ -383,10 +429,16 @@ def check(run: Run) -> dict[str, list[str]]:
             for each in db.session.scalars(select(Activity))
         )
         db.session.commit()  # which leaves what was read as it is
+    attempts: dict[tuple[int, int], list[str]] = {}
+    for attempt_id, key in known.items():
+        attempts.setdefault(key, []).append(attempt_id)
+    assert run.reporter
+    reported = {key: run.reporter.expected(attempts.get(key, ())) for key in deliveries}
     sent = Counter[tuple[int, int]]()
     for attempt_id, times in accepted.items():
         sent[known.get(attempt_id, (0, 0))] += times
     unknown = [each for each in accepted if each not in known]
+    sends = Counter((each.invitation_id, each.channel) for each in deliveries.values())
     names = Counter(each.first_name for each in people)
     wrong = {
         "accepted attempts that are not in the journal": unknown,
@@ -396,18 +448,27 @@ def check(run: Run) -> dict[str, list[str]]:
         "sent, but nobody accepted it": [
             str(key)
             for key, each in deliveries.items()
-            if each.state == DeliveryState.SENT and not sent[key]
+            if each.state in (DeliveryState.SENT, DeliveryState.DELIVERED) and not sent[key]
         ],
         "failed, but accepted": [
             str(key)
             for key, each in deliveries.items()
-            if each.state in (DeliveryState.FAILED, DeliveryState.WITHDRAWN) and sent[key]
+            if each.state in (DeliveryState.FAILED, DeliveryState.WITHDRAWN)
+            and sent[key]
+            and reported[key] != DeliveryState.FAILED
+        ],
+        "not what was reported": [
+            f"{key} {each.state}, not {reported[key]}"
+            for key, each in deliveries.items()
+            if reported[key] not in (None, each.state)
         ],
         "neither ended nor flagged": [
             f"{key} {each.state}" for key, each in deliveries.items() if each.state not in ENDED
         ],
         "changes without a line": [
-            f"{key} {each.state}" for key, each in deliveries.items() if not told(each, lines)
+            f"{key} {each.state}"
+            for key, each in deliveries.items()
+            if not told(each, lines, times=sends[each.invitation_id, each.channel])
         ],
         "answered for, but lost": [each for each in run.invited if not names[each]],
         "invited twice": [name for name, times in names.items() if times > 1],
@@ -424,21 +485,26 @@ def check(run: Run) -> dict[str, list[str]]:
 
 SAID = {
     DeliveryState.SENT: "sent",
+    DeliveryState.DELIVERED: "delivered",
     DeliveryState.FAILED: "sending failed",
     DeliveryState.IN_DOUBT: "sending in doubt",
 }
 
 
-def told(delivery: Delivery, lines: Counter[tuple[int | None, str, str]]) -> bool:
-    """Once for each thing that can happen once, and last of what is so."""
+def told(delivery: Delivery, lines: Counter[tuple[int | None, str, str]], *, times: int) -> bool:
+    """Once for each thing that can happen once to each of so many messages, and of what is so."""
     key = (delivery.invitation_id, delivery.channel)
     said = SAID.get(delivery.state)
-    at_most_once = all(lines[*key, each] <= 1 for each in ("sent", "sending failed"))
+    at_most_once = all(lines[*key, each] <= times for each in ("sent", "sending failed"))
     return at_most_once and (said is None or lines[*key, said] >= 1)
 
 
 def amounts(invitation: Invitation, deliveries: dict[tuple[int, int], Delivery]) -> bool:
-    mine = by_invitation(deliveries).get(invitation.id, [])
+    mine = [
+        each
+        for each in by_invitation(deliveries).get(invitation.id, [])
+        if each.generation == invitation.generation
+    ]
     return status.amount_to(mine) == (invitation.sending, invitation.doubt_since)
 
 
@@ -489,7 +555,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--invitations", type=int, default=20_000)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--life", type=int, default=40, help="messages, about; 0 for no crash")
+    options.add_argument("--life", type=int, default=15, help="messages, about; 0 for no crash")
     options.add_argument("--rate", type=float, default=150, help="invitations a second, at most")
     options.add_argument("--only", choices=databases.ENGINES)
     chosen = options.parse_args()
@@ -500,7 +566,7 @@ def main() -> None:
                 began = time.monotonic()
                 go(
                     run,
-                    invitations=chosen.invitations,
+                    patients=chosen.invitations,
                     seed=chosen.seed,
                     life=chosen.life,
                     rate=chosen.rate,
@@ -513,6 +579,9 @@ def main() -> None:
                     ("answers", lines_of(run.folder / "accepted.fates")),
                 ):
                     print(f"  {title}: {', '.join(f'{k} {v}' for k, v in sorted(counts.items()))}")
+                if chosen.invitations >= MANY:
+                    rare = [each for each in POINTS if run.crashes()[each] < LEAST_CRASHES]
+                    wrong[f"points with fewer than {LEAST_CRASHES} crashes"] = rare
                 for promise, found in wrong.items():
                     failed |= bool(found)
                     print(f"  {promise}: {len(found)}  {'FAIL' if found else 'PASS'}", found[:3])
