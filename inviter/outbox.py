@@ -186,13 +186,13 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
     db.session.info["queued"] = True
 
 
-def is_waiting(now: datetime, channels: Iterable[Channel] = Channel) -> bool:
-    """Whether there is anything to claim by these channels, or to give up; only reads."""
-    lapsed = (Delivery.state == DeliveryState.SENDING) & (Delivery.leased_until < now)
-    return any(
-        db.session.scalar(select(Delivery.id).where(due).limit(1)) is not None
-        for due in (*(_is_due(now, each) for each in channels), lapsed)
-    )
+def waiting(now: datetime, channels: Iterable[Channel] = Channel) -> list[Channel]:
+    """Those of these channels by which something is due; only reads."""
+    return [
+        each
+        for each in channels
+        if db.session.scalar(select(Delivery.id).where(_is_due(now, each)).limit(1)) is not None
+    ]
 
 
 def queued_by(moment: datetime) -> int:

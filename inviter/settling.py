@@ -122,12 +122,23 @@ def _keep_opt_outs(calls: Sequence[Ended], now: datetime) -> None:
             opt_outs.add(channel, address, Report.OPTED_OUT, at=now)
 
 
+def has_lapsed(now: datetime) -> bool:
+    """Whether something was being sent when its worker died, and its lease has ended; only
+    reads."""
+    query = select(Delivery.id).where(*_lapsed(now)).limit(1)
+    return db.session.scalar(query) is not None
+
+
 def doubt_lapsed(*, now: datetime) -> int:
-    """What was being sent when its worker died may have arrived: doubt since its lease ended."""
-    lapsed = (Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now)
+    """Such a message may have arrived: doubt since its lease ended."""
     return sum(
-        _doubt(each, "lapsed", since=each.leased_until or now, now=now) for each in _those(*lapsed)
+        _doubt(each, "lapsed", since=each.leased_until or now, now=now)
+        for each in _those(*_lapsed(now))
     )
+
+
+def _lapsed(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now
 
 
 def doubt_open(*, now: datetime) -> int:

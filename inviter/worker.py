@@ -33,7 +33,7 @@ THREADS = 16
 RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
 AHEAD = 3  # times as many are claimed as can be called at once
 BATCH = 500
-GATHER = 0.05  # seconds
+GATHER = 0.1  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
@@ -138,14 +138,17 @@ class Worker:
             if ended:
                 self._settle(ended, server_now)
             room = self._threads * AHEAD - len(self._in_hand)
-            if room and (self._is_more.is_set() or time.monotonic() >= self._look_at):
+            is_worth_it = (
+                room >= self._threads
+            )  # the more are claimed together, the less each costs
+            if is_worth_it and (self._is_more.is_set() or time.monotonic() >= self._look_at):
                 self._is_more.clear()
                 if self._take(room, now=server_now()) == room:
                     self._is_more.set()
                 self._look_at = time.monotonic() + POLL
-        if not room or not self._is_more.is_set():
+        if not is_worth_it or not self._is_more.is_set():
             self._wake.wait(POLL)
-        return GATHER if self._in_hand else 0  # the more end together, the less each costs
+        return GATHER if self._in_hand else 0  # as of claims, so of answers
 
     def _on_queued(self, _sender: object = None) -> None:
         self._is_more.set()
@@ -162,13 +165,14 @@ class Worker:
         with reading():
             paused = pauses.standing()
             able = [each for each in self._channels if not pauses.is_shut(paused.get(each), now)]
-            if not outbox.is_waiting(now, able):
-                return 0
-        if lapsed := settling.doubt_lapsed(now=now):
+            waiting, has_lapsed = outbox.waiting(now, able), settling.has_lapsed(now)
+        if has_lapsed and (lapsed := settling.doubt_lapsed(now=now)):
             log.warning("deliveries in doubt", count=lapsed)
             db.session.commit()
+        if not waiting:
+            return 0
         claimed: list[Claimed] = []
-        for channel, most in _shares(able, room):
+        for channel, most in _shares(waiting, room):
             left = min(most, room - len(claimed))
             claimed += self._claim(channel, left, paused.get(channel), now) if left else []
         db.session.commit()  # before the first call: all that may be called is written down

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from inviter import clock, contacts, demo, inviting, inviting_many
+from inviter import clock, contacts, demo, inviting, inviting_many, outbox, settling
 from inviter.bulk import Reader
 from inviter.db import db
 from inviter.inviting_many import Batch
@@ -115,3 +115,8 @@ def invite_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
     if batch:
         inviting_many.invite(batch, now=now)
     return batch
+
+
+def is_waiting(now: datetime) -> bool:
+    """Whether a worker would find anything to do."""
+    return bool(outbox.waiting(now)) or settling.has_lapsed(now)

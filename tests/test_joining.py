@@ -15,7 +15,7 @@ from inviter.models import Activity, Answer, Delivery, How, Invitation, Patient,
 from inviter.settling import Result
 from inviter.status import DeliveryState, Status
 from tests.at_once import at_once
-from tests.factories import Cast, account, invite, recipient
+from tests.factories import Cast, account, invite, is_waiting, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -123,7 +123,7 @@ def test_what_is_still_queued_is_not_sent_to_who_has_joined(
 ) -> None:
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
     assert set(db.session.scalars(select(Delivery.state))) == {DeliveryState.WITHDRAWN}
-    assert not outbox.is_waiting(now + timedelta(days=9))
+    assert not is_waiting(now + timedelta(days=9))
 
 
 def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
@@ -133,7 +133,7 @@ def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
     for each in claimed:
         settling.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
-    assert not outbox.is_waiting(now + timedelta(days=9))
+    assert not is_waiting(now + timedelta(days=9))
 
 
 def test_a_refused_acceptance_withdraws_nothing(invitation: Invitation, now: datetime) -> None:
@@ -144,7 +144,7 @@ def test_a_refused_acceptance_withdraws_nothing(invitation: Invitation, now: dat
             how=How.CODE,
             now=invitation.expires_at,
         )
-    assert outbox.is_waiting(now)
+    assert is_waiting(now)
 
 
 def test_a_patient_gets_the_contact_that_staff_put_right_meanwhile(

@@ -29,7 +29,7 @@ from inviter.outbox import LEASE, Claimed
 from inviter.settling import FIRST_WAIT, LONGEST_WAIT, MOST_ATTEMPTS, Result
 from inviter.status import DeliveryState, Sending
 from tests.at_once import at_once
-from tests.factories import Cast, account, invite, recipient
+from tests.factories import Cast, account, invite, is_waiting, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -171,7 +171,7 @@ class TestPut:
             cast.northside, recipient(), provider=cast.osei, by=cast.ana, keys=keys, now=now
         )
         assert sending(made) == Sending.NONE
-        assert not outbox.is_waiting(now)
+        assert not is_waiting(now)
 
     def test_three_of_another_clinic_come_between_a_hundred_of_one(
         self, invite_many: InviteMany, cast: Cast, now: datetime
@@ -296,8 +296,8 @@ class TestSettle:
     ) -> None:
         settle(claim_one(now), replace(BUSY, wait=timedelta(seconds=7)), now)
         assert claim(now + timedelta(seconds=7) - MOMENT) == []
-        assert not outbox.is_waiting(now + timedelta(seconds=7) - MOMENT)
-        assert outbox.is_waiting(now + timedelta(seconds=7))
+        assert not is_waiting(now + timedelta(seconds=7) - MOMENT)
+        assert is_waiting(now + timedelta(seconds=7))
         assert claim_one(now + timedelta(seconds=7))
 
     def test_each_wait_is_twice_as_long_and_after_the_last_it_has_failed(
@@ -331,7 +331,7 @@ class TestSettle:
     ) -> None:
         settle(claim_one(now), UNKNOWN, now)
         for later in (timedelta(0), LAPSED, timedelta(days=999)):
-            assert not outbox.is_waiting(now + later)
+            assert not is_waiting(now + later)
             assert sweep(now + later) == 0
             assert claim(now + later) == []
 
@@ -484,7 +484,7 @@ class TestWithdraw:
     ) -> None:
         settle(claim_one(now), BUSY, now)
         self.withdraw(invitation, because=Action.REMOVED)
-        assert not outbox.is_waiting(now + timedelta(days=365))
+        assert not is_waiting(now + timedelta(days=365))
 
     def test_the_other_channel_is_left(self, by_both: Invitation, now: datetime) -> None:
         self.withdraw(by_both, Channel.EMAIL, because=Action.CONTACT_CHANGED)
@@ -552,7 +552,7 @@ class TestDoubtLapsed:
         self, invitation: Invitation, now: datetime
     ) -> None:
         claimed = claim_one(now)
-        assert not outbox.is_waiting(now + LEASE)
+        assert not is_waiting(now + LEASE)
         assert sweep(now + LEASE) == 0
         assert state(claimed) == DeliveryState.SENDING
 
@@ -560,7 +560,7 @@ class TestDoubtLapsed:
         self, invitation: Invitation, now: datetime
     ) -> None:
         claimed = claim_one(now)
-        assert outbox.is_waiting(now + LAPSED)
+        assert is_waiting(now + LAPSED)
         assert sweep(now + timedelta(hours=1)) == 1
         assert state(claimed) == DeliveryState.IN_DOUBT
         assert (sending(invitation), invitation.doubt_since) == (Sending.IN_DOUBT, now + LEASE)
@@ -577,7 +577,7 @@ class TestDoubtLapsed:
         claim_one(now)
         sweep(now + LAPSED)
         assert claim(now + timedelta(days=999)) == []
-        assert not outbox.is_waiting(now + timedelta(days=999))
+        assert not is_waiting(now + timedelta(days=999))
 
     def test_one_channel_in_doubt_and_one_that_left_is_no_doubt(
         self, by_both: Invitation, now: datetime
