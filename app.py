@@ -82,7 +82,7 @@ def _version_of_database(app: Flask) -> str | None:
         return connection.scalar(version) if known else None
 
 
-def worker_of(app: Flask, threads: int = worker.THREADS, *, breath: float = 0) -> worker.Worker:
+def worker_of(app: Flask, threads: int = worker.THREADS) -> worker.Worker:
     """A delivery worker with everything it needs handed to it."""
     settings: Config = app.extensions["settings"]
     return worker.Worker(
@@ -91,7 +91,6 @@ def worker_of(app: Flask, threads: int = worker.THREADS, *, breath: float = 0) -
         senders=worker.senders_for(settings, app.app_context),
         rates=worker.rates_for(settings),
         threads=threads,
-        breath=breath,
     )
 
 
@@ -100,9 +99,9 @@ def importer_of(app: Flask) -> importer.Importer:
     return importer.Importer(context=app.app_context, settings=settings, keys=keys)
 
 
-def crew_of(app: Flask, threads: int = worker.THREADS, *, breath: float = 0) -> Crew:
+def crew_of(app: Flask, threads: int = worker.THREADS) -> Crew:
     """All that goes on beside the web: sending, and inviting from files."""
-    return Crew(worker_of(app, threads, breath=breath), importer_of(app))
+    return Crew(worker_of(app, threads), importer_of(app))
 
 
 def main() -> None:
@@ -122,7 +121,7 @@ def main() -> None:
     except OSError as error:
         raise CannotStart(f"Port {settings.port} cannot be listened on: {error}") from None
     cli.greet(settings, password)
-    crew = crew_of(app, breath=worker.BREATH)
+    crew = crew_of(app)
     thread = threading.Thread(target=crew.run, name="crew", daemon=True)
     thread.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -7,14 +7,13 @@ queued, after it the delivery is in doubt until evidence comes (`outbox`).
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from itertools import count
 
 import structlog
-from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from inviter import logs, outbox, pauses, settling
@@ -22,11 +21,11 @@ from inviter.config import Config
 from inviter.crew import POLL, keep_at
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
-from inviter.models import Answer, Channel, Delivery, Pause
+from inviter.models import Answer, Channel, Pause
 from inviter.outbox import Claimed
 from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import OPTED_OUT
-from inviter.senders import Message, Sender
+from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.settling import NOT_CALLED, Ended, Result
 
@@ -34,9 +33,7 @@ THREADS = 16
 RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
 AHEAD = 3  # times as many are claimed as can be called at once
 BATCH = 500
-GATHER = 0.05  # seconds
-BREATH = 0.0025  # seconds
-"""Beside the web: between two statements, and two messages that are put together, pages come."""
+GATHER = 0.1  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
@@ -93,7 +90,6 @@ class Worker:
         senders: Mapping[Channel, Sender],
         threads: int = THREADS,
         rates: Mapping[Channel, float] | None = None,
-        breath: float = 0,
     ) -> None:
         self._context = context
         self._messages = messages
@@ -106,15 +102,12 @@ class Worker:
         self._troubles = Troubles()
         self._probed: set[Channel] = set()
         self._look_at = 0.0
-        self._breath = breath
-        self._writing = threading.Lock()
         self._is_more, self._wake, self._stopping = (threading.Event() for _ in range(3))
         outbox.queued.connect(self._on_queued)
 
     def run(self) -> None:
         """Until `stop`; then what is in flight is finished, and what was not begun released."""
-        with _stepping_back(self._breath):
-            keep_at(self._go_on, self._stopping)
+        keep_at(self._go_on, self._stopping)
         with self._context():
             while self._in_hand:
                 self._settle(self._any_ended(), server_now)
@@ -274,7 +267,7 @@ class Worker:
         if sender is None:
             return Result(Answer.REFUSED, "channel-off")
         try:
-            message = self._render(claimed.delivery)
+            message = self._messages.render(claimed.delivery)
         except Exception as error:
             log.error("message not written", delivery=claimed.delivery.id, reason=repr(type(error)))
             return Result(Answer.REFUSED, "not-written")
@@ -283,33 +276,6 @@ class Worker:
         except Exception as error:
             log.error("sender broke", delivery=claimed.delivery.id, reason=repr(type(error)))
             return Result(Answer.UNKNOWN, "no-answer")
-
-    def _render(self, delivery: Delivery) -> Message:
-        """One after the other: as many threads at once would each take as much time as a page."""
-        with self._writing:
-            message = self._messages.render(delivery)
-            time.sleep(self._breath)
-        return message
-
-
-@contextmanager
-def _stepping_back(seconds: float) -> Iterator[None]:
-    """After each statement this thread leaves Python to the others for so long: threads of the
-    web get their turn many times in a pass, and none of their pages waits for all of it."""
-    if not seconds:
-        yield
-        return
-    me = threading.get_ident()
-
-    def step_back(*_about: object) -> None:
-        if threading.get_ident() == me:
-            time.sleep(seconds)
-
-    event.listen(Engine, "after_cursor_execute", step_back)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "after_cursor_execute", step_back)
 
 
 def _shares(channels: Sequence[Channel], room: int) -> list[tuple[Channel, int]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine, event, inspect, select, text, update
+from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
@@ -92,10 +92,9 @@ def worker_with(app: Flask, settings: Config, keys: Keys) -> WorkerWith:
     """A worker with this sender for emails; texts go to the mailbox, or to another sender."""
     messages = Messages(settings, keys=keys, reset_token=auth.reset_token)
 
-    def made(email: Sender, sms: Sender | None = None, *, threads: int = 4, **rest: Any) -> Worker:
+    def made(email: Sender, sms: Sender | None = None, *, threads: int = 4) -> Worker:
         senders = {Channel.EMAIL: email, Channel.SMS: sms or Mailbox(app.app_context)}
-        hands = {"messages": messages, "senders": senders, "threads": threads}
-        return Worker(context=app.app_context, **hands, **rest)  # type: ignore[arg-type]
+        return Worker(context=app.app_context, messages=messages, senders=senders, threads=threads)
 
     return made
 
@@ -608,16 +607,6 @@ class TestRun:
                 db.session.commit()
                 assert calls.messages.get(timeout=LONG).to == f"{name}@example.org"
         assert states() == [SENT] * 2
-
-    def test_beside_the_web_it_stands_back_after_each_statement_of_its_own(
-        self, worker_with: WorkerWith, invited: list[Invitation]
-    ) -> None:
-        calls = Calls()
-        before = len(list(Engine.dispatch.after_cursor_execute))
-        with self.running(worker_with(calls, breath=0.001)):
-            assert {calls.messages.get(timeout=LONG).to for _ in EMAILS} == set(EMAILS)
-            assert len(list(Engine.dispatch.after_cursor_execute)) == before + 1
-        assert len(list(Engine.dispatch.after_cursor_execute)) == before
 
     def test_new_work_in_its_own_process_wakes_it(
         self,

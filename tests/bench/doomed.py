@@ -116,7 +116,7 @@ class DoomedWorker(worker.Worker):
         self._fate.passes("before commit")
 
 
-def worker_of(app: Flask, fate: Fate, breath: float = 0) -> DoomedWorker:
+def worker_of(app: Flask, fate: Fate) -> DoomedWorker:
     settings = app.extensions["settings"]
     senders = worker.senders_for(settings, app.app_context)
     sendgrid = SendGrid(settings.sendgrid_api_key, settings.sendgrid_url, timeout=SENDER_TIMEOUT)
@@ -127,7 +127,6 @@ def worker_of(app: Flask, fate: Fate, breath: float = 0) -> DoomedWorker:
         messages=Messages(settings, keys=app.extensions["keys"], reset_token=auth.reset_token),
         senders={channel: DoomedSender(each, fate) for channel, each in senders.items()},
         threads=THREADS,
-        breath=breath,
     )
 
 
@@ -142,7 +141,7 @@ def live(what: str, fate: Fate) -> None:
     settings = app.extensions["settings"]
     server = waitress.create_server(app, host=settings.host, port=settings.port, threads=4)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    some = worker_of(app, fate, worker.BREATH)
+    some = worker_of(app, fate)
     thread = threading.Thread(target=some.run, daemon=True)
     if what == "both":
         thread.start()
