@@ -2,7 +2,7 @@
 
 import secrets
 
-from flask import Flask, Response, abort, g, request
+from flask import Flask, abort, g, request
 from flask_babel import Babel
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
@@ -31,6 +31,7 @@ from inviter.web import (
     mailbox,
     navigation,
     patients,
+    policy,
     rows_to_fix,
     selected,
     upload,
@@ -43,20 +44,6 @@ REDRAWS = ("columns.arrange", "invite.confirm", "invite.preview", "invite.rows")
 """POSTs that change nothing."""
 
 MOST_ID = 2**63 - 1
-
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "frame-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
 
 
 def init(app: Flask) -> None:
@@ -73,12 +60,13 @@ def init(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["id"] = IdConverter
     app.before_request(_begin)
-    app.after_request(_protect)
+    app.after_request(policy.protect)
     app.teardown_request(_end)
     Babel(app, default_locale="en")
     app.before_request(guards.admit)  # who is signed out is sent to sign in, not told of a token
     csrf.init_app(app)
     csrf.exempt(webhooks.bp)  # machines, which sign what they post
+    csrf.exempt(policy.bp)  # browsers by themselves
     assets.init(app)
     formats.init(app)
     navigation.init(app)
@@ -96,6 +84,7 @@ def init(app: Flask) -> None:
         joining,
         health,
         patients,
+        policy,
         rows_to_fix,
         selected,
         upload,
@@ -135,17 +124,3 @@ def _end(error: BaseException | None) -> None:
         db.session.rollback()
     finally:
         read_only.set(False)
-
-
-def _protect(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("Cache-Control", "private, no-store")
-    headers["Referrer-Policy"] = "same-origin"  # Flask-WTF wants a Referer over https
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-    if response.mimetype == "text/html":
-        response.vary.add("HX-Request")
-    return response

@@ -33,9 +33,15 @@ SEEN_EVERY = 30
 """Seconds: who goes on doing something gets a new cookie only so often."""
 RESET_WITHIN = timedelta(days=1)
 SESSIONLESS = frozenset(
-    {"asset", "webhooks.sendgrid", "webhooks.twilio_inbound", "webhooks.twilio_status"}
+    {
+        "asset",
+        "policy.report",
+        "webhooks.sendgrid",
+        "webhooks.twilio_inbound",
+        "webhooks.twilio_status",
+    }
 )
-"""What is the same for everyone, and of machines, which sign what they post."""
+"""What is the same for everyone, what browsers post by themselves, and what machines sign."""
 POLLS = ("imports.page", "invitations.page", "invite.sent")
 """Pages that look again by themselves: that keeps nobody signed in."""
 
