@@ -70,6 +70,8 @@ read_only: ContextVar[bool] = ContextVar("read_only", default=False)
 """Set for requests that only read: the database holds them to it, and on SQLite they do not wait
 for the one writer."""
 
+crosses_clinics: ContextVar[bool] = ContextVar("crosses_clinics", default=False)
+
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -351,6 +353,19 @@ def reading() -> Iterator[None]:
     finally:
         db.session.rollback()
         read_only.reset(token)
+
+
+@contextmanager
+def across_clinics() -> Iterator[None]:
+    """For what is no one clinic's: who signs in, what a link opens, the worker, what providers say.
+
+    All else names its clinic in every statement on a clinic's table, which the tests hold it to.
+    """
+    token = crosses_clinics.set(True)
+    try:
+        yield
+    finally:
+        crosses_clinics.reset(token)
 
 
 def end_reading() -> None:

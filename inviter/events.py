@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select, tuple_, update
 
 from inviter import activity, opt_outs, reports
-from inviter.db import change, db, insert
+from inviter.db import across_clinics, change, db, insert
 from inviter.models import NO_CLINIC, Attempt, Channel, Delivery, Invitation, ProviderEvent
 from inviter.reports import OPTING_OUT, Fact, Report
 from inviter.settling import ACTIONS
@@ -69,6 +69,7 @@ def take(events: Iterable[Event], *, now: datetime) -> int:
     return len(new)
 
 
+@across_clinics()
 def _attempts(events: Iterable[Event]) -> Attempts:
     """Those that are ours. What names none belongs to no clinic and to no delivery."""
     ids = {each.attempt_id for each in events if each.attempt_id}

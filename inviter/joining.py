@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, outbox
 from inviter.activity import Action
 from inviter.contacts import name_key
-from inviter.db import change, db, insert, new_id
+from inviter.db import across_clinics, change, db, insert, new_id
 from inviter.keys import Keys, link_id_in
 from inviter.models import Clinic, How, Invitation, Patient, User
 from inviter.status import Status
@@ -32,6 +32,7 @@ class Closed(Exception):
     status: Status
 
 
+@across_clinics()
 def by_link(token: str, *, keys: Keys) -> Invitation | None:
     """The invitation that a genuine link leads to, whatever its state."""
     link_id = link_id_in(token)
@@ -154,6 +155,7 @@ def patient_of(invitation: Invitation) -> Patient | None:
     )
 
 
+@across_clinics()
 def patients_of(account: User) -> list[tuple[Patient, str]]:
     """Whom this account holds, each with the name of the clinic."""
     found = db.session.execute(

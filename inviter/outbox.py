@@ -28,7 +28,7 @@ from sqlalchemy.orm import joinedload
 
 from inviter import opt_outs, status
 from inviter.activity import Action
-from inviter.db import change, db, locked
+from inviter.db import across_clinics, change, db, locked
 from inviter.models import (
     NO_CLINIC,
     QUEUED,
@@ -186,6 +186,7 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
     db.session.info["queued"] = True
 
 
+@across_clinics()
 def waiting(now: datetime, channels: Iterable[Channel] = Channel) -> list[Channel]:
     """Those of these channels by which something is due; only reads."""
     return [
@@ -195,12 +196,14 @@ def waiting(now: datetime, channels: Iterable[Channel] = Channel) -> list[Channe
     ]
 
 
+@across_clinics()
 def queued_by(moment: datetime) -> int:
     """How many that were queued by then still are."""
     query = select(func.count()).select_from(Delivery)
     return db.session.scalar(query.where(text(QUEUED), Delivery.queued_at <= moment)) or 0
 
 
+@across_clinics()
 def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:
     """Take up to `limit` due deliveries, of one channel or of all, and write their attempts.
 

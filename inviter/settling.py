@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import activity, opt_outs
 from inviter.activity import Action
-from inviter.db import among, change, change_each, db
+from inviter.db import across_clinics, among, change, change_each, db
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
@@ -122,6 +122,7 @@ def _keep_opt_outs(calls: Sequence[Ended], now: datetime) -> None:
             opt_outs.add(channel, address, Report.OPTED_OUT, at=now)
 
 
+@across_clinics()
 def has_lapsed(now: datetime) -> bool:
     """Whether something was being sent when its worker died, and its lease has ended; only
     reads."""
@@ -153,6 +154,7 @@ def doubt_queued(*, before: datetime, now: datetime) -> int:
     return sum(_doubt(each, "restored", since=now, now=now) for each in queued)
 
 
+@across_clinics()
 def _those(*where: ColumnElement[bool]) -> Sequence[Delivery]:
     return db.session.scalars(
         select(Delivery)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, bindparam, select
 
 from inviter import contacts
-from inviter.db import db
+from inviter.db import across_clinics, db
 from inviter.models import Clinic, Membership, User
 
 
@@ -34,6 +34,7 @@ def memberships(user: User) -> list[Membership]:
     return sorted(user.memberships, key=lambda each: (each.clinic.name, each.clinic_id))
 
 
+@across_clinics()
 def is_staff(user: User) -> bool:
     query = select(Membership.clinic_id).where(
         Membership.user_id == user.id, Membership.removed_at.is_(None)

@@ -19,7 +19,7 @@ import app as composition
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
-from tests import factories
+from tests import clinics, factories
 from tests.browser import Site, chromium, launched
 from tests.factories import Cast
 from tests.visitors import Visitor
@@ -27,6 +27,14 @@ from tests.visitors import Visitor
 NOW = datetime(2026, 5, 12, 16, 5, tzinfo=UTC)
 SECRET = "a secret of the tests, which is 32 long"
 REQUIRED = os.environ.get("INVITER_TEST_REQUIRE") == "all"
+
+
+@pytest.fixture(autouse=True)
+def every_statement_names_its_clinic() -> Iterator[None]:
+    """But for what says that it goes across them."""
+    clinics.found.clear()
+    yield
+    assert clinics.found == [], "on a clinic's table, and names no clinic"
 
 
 def missing(program: str) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import joinedload
 
 from inviter import contacts
 from inviter.config import Config
-from inviter.db import UtcDateTime, db
+from inviter.db import UtcDateTime, across_clinics, db
 from inviter.models import Membership, SignIn, User
 from inviter.web.fragments import leave_to, wants_fragment
 from inviter.web.looks import LOOK
@@ -304,6 +304,7 @@ SIGNED_IN = (
 """With where they work. Asked with every page, so built once."""
 
 
+@across_clinics()
 def _signed_in(uniquifier: str) -> User | None:
     known = {
         "secret_hash": _hashed(session.get("sign_in", "")),
