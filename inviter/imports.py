@@ -17,7 +17,7 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, duplicates
 from inviter.activity import Action
 from inviter.contacts import Problem
-from inviter.db import bulk, change, db, has_grown, new_ids
+from inviter.db import across_clinics, bulk, change, db, has_grown, new_ids
 from inviter.listing import LAST, MOST_PAGES
 from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
 from inviter.roster import Change, Checked, Fate
@@ -213,13 +213,15 @@ def erase_old(*, now: datetime) -> Iterator[None]:
     )
     theirs = (ROW.clinic_id == Import.clinic_id) & (ROW.import_id == Import.id)
     cut_off = select(Import).where(Import.erased_at.is_not(None), exists().where(theirs))
-    for each in db.session.scalars(old).all():
+    with across_clinics():
+        every_old, every_cut_off = (db.session.scalars(each).all() for each in (old, cut_off))
+    for each in every_old:
         still_old = old.where(*_is(each)).with_for_update()
         made = db.session.scalar(still_old.execution_options(populate_existing=True))
         if made:  # nobody has confirmed it while others were erased
             give_up(made, now=now)
             yield from erase_rows(made)
-    for made in db.session.scalars(cut_off).all():
+    for made in every_cut_off:
         yield from erase_rows(made)
 
 

@@ -19,7 +19,7 @@ from inviter import activity, codes, duplicates, imports, invitations, outbox, r
 from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.contacts import Problem
-from inviter.db import any_of, bulk, change, db, has_grown, locked, new_ids
+from inviter.db import across_clinics, any_of, bulk, change, db, has_grown, locked, new_ids
 from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_ids
@@ -127,9 +127,9 @@ def next_batch(
     Only reads. Without people and without what is to be fixed the file is done.
     """
     waiting = select(Import).where(Import.state == ImportState.INVITING)
-    found = db.session.scalars(
-        waiting.options(joinedload(Import.clinic)).execution_options(populate_existing=True)
-    ).all()
+    waiting = waiting.options(joinedload(Import.clinic)).execution_options(populate_existing=True)
+    with across_clinics():
+        found = db.session.scalars(waiting).all()
     if not found:
         return None
     made = secrets.choice(found)
