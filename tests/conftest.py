@@ -22,10 +22,12 @@ from inviter.keys import Keys
 from tests import clinics, factories
 from tests.browser import Site, chromium, launched
 from tests.factories import Cast
+from tests.kept import Templates
 from tests.visitors import Visitor
 
 NOW = datetime(2026, 5, 12, 16, 5, tzinfo=UTC)
 SECRET = "a secret of the tests, which is 32 long"
+Flask.jinja_options = {"bytecode_cache": Templates()}
 REQUIRED = os.environ.get("INVITER_TEST_REQUIRE") == "all"
 
 
