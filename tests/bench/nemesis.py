@@ -64,7 +64,7 @@ TYPED, TYPED_EVERY = 3, 5
 TEXTED = 3
 """One patient in so many gets a text too."""
 PAUSE = 0.7  # seconds between two harms, about
-LONGEST_CALM = 90  # seconds, until all has ended
+LONGEST_CALM = 180  # seconds, until all has ended, or until somebody answers
 RESEND_EVERY = 0.5  # seconds, about
 AHEAD = 3600  # seconds, of the clock of one worker's host
 LEAST_CRASHES = 100
@@ -293,7 +293,8 @@ class Staff(threading.Thread):
 
 
 def keep_at(run: Run, act: Callable[[], object]) -> None:
-    for _ in range(300):
+    until = time.monotonic() + LONGEST_CALM
+    while time.monotonic() < until:
         try:
             act()
             return
