@@ -15,7 +15,7 @@ OURS = str(ROOT / "inviter") + "/"
 TESTS = str(Path(__file__).parent) + "/"
 MIGRATIONS = OURS + "migrations/"
 TABLES = [each.name for each in Clinic.metadata.sorted_tables if "clinic_id" in each.columns]
-ON_CLINICS = re.compile(rf"\b(?:FROM|JOIN|UPDATE|INTO|TABLE)\s+(?:{'|'.join(TABLES)})\b")
+ON_CLINICS = re.compile(rf"(?:\b(?:FROM|JOIN|UPDATE|INTO|TABLE)|,)\s+(?:{'|'.join(TABLES)})\b")
 NAMED = re.compile(
     r"\bclinic_id\b(?:, [\w.]+)*\)? *"
     r"(?:(?:=|<>) *[?%:\d]|= (?:anon_\d+|new)\.|IN *\((?!SELECT \w+\.clinic_id))"

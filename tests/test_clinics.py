@@ -29,6 +29,7 @@ def test_a_clinic_is_named(statement: str) -> None:
     [
         "SELECT clinic_id, id FROM invitation WHERE id = ?",
         "SELECT name FROM patient JOIN clinic ON clinic.id = patient.clinic_id",
+        "SELECT users.id FROM users, membership WHERE membership.user_id = users.id",
         "UPDATE delivery SET clinic_id=? WHERE id = ?",
         "DELETE FROM import_row WHERE import_id = ?",
         "DELETE FROM attempt WHERE (clinic_id, id) IN (SELECT pick.clinic_id FROM pick)",
