@@ -27,8 +27,9 @@ found: list[str] = []
 
 
 def names_its_clinic(statement: str) -> bool:
-    """What a SELECT only shows, or an UPDATE only sets, does not count."""
-    if not ON_CLINICS.search(statement):
+    """What a SELECT only shows, or an UPDATE only sets, does not count. A copy of a table's form
+    alone, without its rows, is of no clinic."""
+    if not ON_CLINICS.search(statement) or statement.endswith("WITH NO DATA"):
         return True
     if statement.lstrip().startswith("INSERT"):
         return "clinic_id" in statement

@@ -17,6 +17,7 @@ from tests.factories import Cast
         "SELECT id FROM invitation WHERE invitation.clinic_id = %(clinic)s::BIGINT",
         "SELECT id FROM delivery WHERE (clinic_id, id) IN ((?, ?))",
         "INSERT INTO delivery (clinic_id, id) VALUES (?, ?)",
+        "CREATE TEMPORARY TABLE new AS SELECT name FROM patient WITH NO DATA",
         "UPDATE attempt SET answer=? WHERE attempt.clinic_id = ? AND attempt.id = ?",
     ],
 )
