@@ -37,6 +37,7 @@ class Action(StrEnum):
     UPLOADED = "file uploaded"
     IMPORTED = "file invited"
     IMPORT_CANCELLED = "import cancelled"
+    SECOND_FACTOR_RESET = "second factor reset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,19 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, contacts, demo, large_demo, outbox, pauses, settling, team
+from inviter import (
+    activity,
+    clock,
+    contacts,
+    demo,
+    large_demo,
+    outbox,
+    pauses,
+    second_factor,
+    settling,
+    team,
+)
+from inviter.activity import Action
 from inviter.config import Config
 from inviter.crew import Crew
 from inviter.db import db
@@ -31,6 +43,7 @@ class Accounts(Protocol):
     def hash_password(self, text: str) -> str: ...
     def new_uniquifier(self) -> str: ...
     def reset_token(self, user: User) -> str: ...
+    def end_sign_ins(self, user: User) -> bool: ...
 
 
 def init(
@@ -40,8 +53,6 @@ def init(
     crew_of: Callable[[Flask, int], Crew],
     check: Callable[[Flask], None],
 ) -> None:
-    settings: Config = app.extensions["settings"]
-
     @app.cli.command("worker")
     @click.option(
         "--threads",
@@ -104,21 +115,7 @@ def init(
             fill_if_empty(app, accounts, password)
         click.echo(_sign_ins(password))
 
-    @app.cli.command("create-clinic")
-    @click.argument("name")
-    @click.option("--admin", required=True, help="Email of the first Clinic Admin.")
-    @click.option("--admin-name", help="Their name, as patients and colleagues read it.")
-    @click.option("--time-zone", default="America/Regina", show_default=True)
-    @with_appcontext
-    def create_clinic_command(
-        name: str, admin: str, admin_name: str | None, time_zone: str
-    ) -> None:
-        """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
-        in by."""
-        check(app)
-        user = _create_clinic(name, admin, admin_name, time_zone, accounts)
-        db.session.commit()
-        click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
+    _add_commands_on_people(app, accounts, check)
 
 
 def is_command() -> bool:
@@ -154,6 +151,35 @@ def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -
     )
     db.session.commit()
     return password
+
+
+def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Flask], None]) -> None:
+    settings: Config = app.extensions["settings"]
+
+    @app.cli.command("create-clinic")
+    @click.argument("name")
+    @click.option("--admin", required=True, help="Email of the first Clinic Admin.")
+    @click.option("--admin-name", help="Their name, as patients and colleagues read it.")
+    @click.option("--time-zone", default="America/Regina", show_default=True)
+    @with_appcontext
+    def create_clinic_command(
+        name: str, admin: str, admin_name: str | None, time_zone: str
+    ) -> None:
+        """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
+        in by."""
+        check(app)
+        user = _create_clinic(name, admin, admin_name, time_zone, accounts)
+        db.session.commit()
+        click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
+
+    @app.cli.command("reset-second-factor")
+    @click.argument("email")
+    @with_appcontext
+    def reset_second_factor_command(email: str) -> None:
+        """For who lost the phone and the recovery codes: they set up an authenticator app anew
+        when they sign in next. Be sure that it is they who ask."""
+        check(app)
+        click.echo(_reset_second_factor(email, accounts, clock.now()))
 
 
 def _hold(now: datetime) -> str:
@@ -259,6 +285,19 @@ def _create_clinic(
     db.session.flush()
     team.add(clinic, user, admin=True, provider=True, now=now)
     return user
+
+
+def _reset_second_factor(email: str, accounts: Accounts, now: datetime) -> str:
+    """Kept in the record of each clinic where they work."""
+    user = team.user_with(email.strip().lower())
+    if user is None or user.second_factor is None:
+        raise click.ClickException("Nobody with this email has an authenticator app set up.")
+    second_factor.remove(user)
+    accounts.end_sign_ins(user)
+    for clinic_id in team.clinics_of(user):
+        activity.record(Action.SECOND_FACTOR_RESET, clinic_id=clinic_id, now=now, member_id=user.id)
+    db.session.commit()
+    return "They are signed out everywhere and set up a new app when they sign in next."
 
 
 def _free_slug(name: str) -> str:

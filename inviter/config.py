@@ -65,6 +65,7 @@ class Config:
     twilio_from: str = ""
     twilio_url: str = ""
     sms_regions: tuple[str, ...] = ("CA", "US")
+    require_mfa: bool = False
     idle_minutes: int = 30
     upload_max_mb: int = 20
     upload_max_rows: int = 100_000
@@ -124,6 +125,7 @@ class _Reader:
             ),
             twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
+            require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "01"[not self._demo]) == "1",
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
             upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),
             upload_max_rows=self._number("UPLOAD_MAX_ROWS", 100_000, 1, 1_000_000),

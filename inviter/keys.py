@@ -92,7 +92,14 @@ class Keys:
 
     def mac(self, purpose: str, text: str) -> str:
         """Tells whether two texts are equal without keeping either."""
-        return _text(hmac.digest(self._rings[0].derive(purpose), text.encode(), hashlib.sha256))
+        return self.macs(purpose, text)[0]
+
+    def macs(self, purpose: str, text: str) -> list[str]:
+        """What a text may be kept as, under the current secret first."""
+        return [
+            _text(hmac.digest(ring.derive(purpose), text.encode(), hashlib.sha256))
+            for ring in self._rings
+        ]
 
     def sign_with(self, purpose: str) -> str:
         """A secret of its own for each use outside this module, such as sessions."""

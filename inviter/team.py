@@ -35,11 +35,16 @@ def memberships(user: User) -> list[Membership]:
 
 
 @across_clinics()
-def is_staff(user: User) -> bool:
+def clinics_of(user: User) -> list[int]:
+    """Their ids, however the row of this person was loaded."""
     query = select(Membership.clinic_id).where(
         Membership.user_id == user.id, Membership.removed_at.is_(None)
     )
-    return db.session.scalar(query.limit(1)) is not None
+    return list(db.session.scalars(query.order_by(Membership.clinic_id)))
+
+
+def is_staff(user: User) -> bool:
+    return bool(clinics_of(user))
 
 
 def providers(clinic: Clinic) -> tuple[Provider, ...]:

@@ -40,6 +40,7 @@ def test_the_demo_keeps_the_secret_it_made(tmp_path: Path) -> None:
 def test_production_is_what_holds_unless_the_demo_is_asked_for() -> None:
     read = config.read(PRODUCTION)
     assert not read.demo
+    assert read.require_mfa
     assert read.is_secure
     assert read.database_url == "postgresql+psycopg://inviter@db/inviter"
 
@@ -99,6 +100,7 @@ WRONG = [
     ("DOUBT_MINUTES", "soon"),
     ("LOG_FORMAT", "xml"),
     ("DEMO", "yes"),
+    ("REQUIRE_MFA", "no"),
 ]
 
 

@@ -39,7 +39,7 @@ USE_CASES = (
     ),
     *("imports", "inviting_many", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
-    *("standing", "team"),
+    *("second_factor", "standing", "team"),
 )
 EDGES = (
     *(

@@ -28,7 +28,7 @@ from inviter.models.messages import (
     MailboxMessage,
     Pause,
 )
-from inviter.models.people import NO_CLINIC, Clinic, Membership, SignIn, User
+from inviter.models.people import NO_CLINIC, Clinic, Membership, RecoveryCode, SignIn, User
 
 __all__ = [
     "EXPIRING",
@@ -57,6 +57,7 @@ __all__ = [
     "Patient",
     "Pause",
     "ProviderEvent",
+    "RecoveryCode",
     "SignIn",
     "User",
 ]

@@ -44,6 +44,10 @@ class User(Base):
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     columns: Mapped[str | None] = mapped_column(String(100))
     """Of Invited Patients, as this person wants them: words of `conditions.Column`, by commas."""
+    second_factor: Mapped[str | None] = mapped_column(String(120))
+    """The secret shared with an authenticator app, sealed so that it opens for this person only."""
+    last_counter: Mapped[int] = mapped_column(default=0)
+    """The period of the last code from the app: neither it nor an earlier one counts again."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     memberships: Mapped[list["Membership"]] = relationship(
@@ -70,6 +74,18 @@ class SignIn(Base):
     secret_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    with_second_factor: Mapped[bool] = mapped_column(default=False)
+    browser: Mapped[str] = mapped_column(String(60), default="")
+    """Its kind in words, such as `Firefox, Windows`."""
+
+
+class RecoveryCode(Base):
+    """Stands once for a code from the authenticator app; we keep an HMAC of it."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    mac: Mapped[str] = mapped_column(String(43), primary_key=True)
 
 
 class Membership(Base):

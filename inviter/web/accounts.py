@@ -12,8 +12,8 @@ from wtforms.validators import DataRequired
 
 from inviter import joining, outbox, team
 from inviter.db import db
-from inviter.models import Kind, User
-from inviter.web import auth, forms
+from inviter.models import Kind, SignIn, User
+from inviter.web import auth, browsers, formats, forms, second_factor
 from inviter.web.fragments import respond
 
 bp = Blueprint("auth", __name__)
@@ -87,7 +87,11 @@ def sign_in() -> BaseResponse:
     if request.method == "POST" or g.user is None:
         if not form.validate_on_submit():
             return _show("auth/sign_in.html", form, next=page)
-        auth.sign_in(form.user, now=g.now)
+        if auth.needs_second_factor(form.user):
+            second_factor.begin(form.user)
+            page = url_for("second_factor.page", next=page)
+        else:
+            auth.sign_in(form.user, now=g.now)
         db.session.commit()
     return redirect(page or url_for("home.home"), 303)
 
@@ -137,7 +141,13 @@ def account() -> Response:
     back_url = url_for("home.home") if team.is_staff(g.user) else ""
     patients = joining.patients_of(g.user)
     return respond(
-        "auth/account.html", "content", user=g.user, patients=patients, back_url=back_url
+        "auth/account.html",
+        "content",
+        user=g.user,
+        patients=patients,
+        back_url=back_url,
+        has_second_factor=g.user.second_factor is not None,
+        sign_ins=[_item(each) for each in auth.sign_ins(g.user, now=g.now)],
     )
 
 
@@ -151,8 +161,17 @@ def change_password() -> BaseResponse:
     if not auth.set_password(g.user, form.new_password.data):
         return auth.ask_to_sign_in()
     outbox.put_account_mail(g.user, Kind.PASSWORD_CHANGED, now=g.now)
-    auth.sign_in(g.user, now=g.now)
+    auth.sign_in(g.user, now=g.now, with_second_factor=g.with_second_factor)
     flash(_("Your password was changed, and every other browser was signed out."), "success")
+    db.session.commit()
+    return redirect(url_for("auth.account"), 303)
+
+
+@bp.post("/account/sign-ins/<name>/end")
+def end_sign_in(name: str) -> BaseResponse:
+    """One of one's own, in another browser; one that has ended is no mistake."""
+    auth.end_sign_in(g.user, name)
+    flash(_("That browser is signed out."), "success")
     db.session.commit()
     return redirect(url_for("auth.account"), 303)
 
@@ -164,6 +183,16 @@ def sign_out_everywhere() -> BaseResponse:
     flash(_("You are signed out everywhere, also in this browser."), "notice")
     db.session.commit()
     return redirect(url_for("auth.sign_in"), 303)
+
+
+def _item(sign_in: SignIn) -> dict[str, str]:
+    """A person's clinics may have several clocks, a patient none: the time is said as UTC."""
+    here = auth.is_this_sign_in(sign_in)
+    return {
+        "browser": browsers.shown(sign_in.browser),
+        "since": formats.moment_utc(sign_in.started_at),
+        "url": "" if here else url_for("auth.end_sign_in", name=auth.name_of(sign_in)),
+    }
 
 
 def _show(template: str, form: FlaskForm, **context: Any) -> Response:

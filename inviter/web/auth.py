@@ -1,7 +1,7 @@
 """Who is signed in, and whose password it is: the only module that names flask_security.
 
-From Flask-Security come hashing and the login manager, later the second factor. Its own pages have
-no route, ours are in `accounts.py`: so JSON sign-in, remember-me and links made from the Host
+From Flask-Security come hashing and the login manager. Its own pages have no route, ours are in
+`accounts.py` and `second_factor.py`: so JSON sign-in, remember-me and links made from the Host
 header are not there to be closed. Nothing here commits but `authenticate`.
 """
 
@@ -17,13 +17,14 @@ from flask import Flask, Response, current_app, flash, g, request, session, url_
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import joinedload
 
-from inviter import contacts
+from inviter import contacts, team
 from inviter.config import Config
 from inviter.db import UtcDateTime, across_clinics, db
 from inviter.models import Membership, SignIn, User
+from inviter.web import browsers
 from inviter.web.fragments import leave_to, wants_fragment
 from inviter.web.looks import LOOK
 
@@ -160,24 +161,60 @@ def authenticate(address: str, password: str) -> User | None:
     return user if user and is_right and user.is_active else None
 
 
-def sign_in(user: User, *, now: datetime) -> None:
+def sign_in(user: User, *, now: datetime, with_second_factor: bool = False) -> None:
     """A new sign-in in this browser: new secret, new CSRF token, nothing of the old session left.
 
     A flash made before it is lost. Without the caller's commit the new cookie opens nothing.
     """
-    _end_this_sign_in()
+    end_this_sign_in()
     session.clear()
     flask_security.login_user(Account(user), remember=False, authn_via=["password"])
     secret = secrets.token_urlsafe(32)
     session["sign_in"], session["seen_at"] = secret, int(now.timestamp())
     long_ago = SignIn.started_at <= now - LONGEST_SIGN_IN
     db.session.execute(delete(SignIn).where(SignIn.user_id == user.id, long_ago))
-    db.session.add(SignIn(secret_hash=_hashed(secret), user_id=user.id, started_at=now))
+    db.session.add(
+        SignIn(
+            secret_hash=_hashed(secret),
+            user_id=user.id,
+            started_at=now,
+            with_second_factor=with_second_factor,
+            browser=browsers.words_for(request.user_agent.string),
+        )
+    )
+
+
+def needs_second_factor(user: User) -> bool:
+    """Who works at a clinic, and who did when they set it up."""
+    is_asked: bool = current_app.extensions["settings"].require_mfa
+    return is_asked and (user.second_factor is not None or team.is_staff(user))
+
+
+def sign_ins(user: User, *, now: datetime) -> list[SignIn]:
+    """The browsers in which this person is signed in, the newest first."""
+    is_young = SignIn.started_at > now - LONGEST_SIGN_IN
+    query = select(SignIn).where(SignIn.user_id == user.id, is_young)
+    return list(db.session.scalars(query.order_by(SignIn.started_at.desc(), SignIn.secret_hash)))
+
+
+def name_of(row: SignIn) -> str:
+    """For its address: half of a hash leads to nothing."""
+    return row.secret_hash[:32]
+
+
+def end_sign_in(user: User, name: str) -> None:
+    """One of this person's; what is nobody's or someone else's stays as it is."""
+    is_named = func.substr(SignIn.secret_hash, 1, 32) == name
+    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id, is_named))
+
+
+def is_this_sign_in(row: SignIn) -> bool:
+    return row.secret_hash == _hashed(session.get("sign_in", ""))
 
 
 def sign_out() -> None:
     """Once the caller has committed, a copy of this browser's cookie is dead."""
-    _end_this_sign_in()
+    end_this_sign_in()
     flask_security.logout_user()
     session.clear()
 
@@ -291,7 +328,7 @@ def _load(uniquifier: str) -> Account | None:
 
 
 SIGNED_IN = (
-    select(User)
+    select(User, SignIn.with_second_factor)
     .join(SignIn, SignIn.user_id == User.id)
     .options(joinedload(User.memberships).joinedload(Membership.clinic))
     .where(
@@ -301,7 +338,7 @@ SIGNED_IN = (
         User.is_active,
     )
 )
-"""With where they work. Asked with every page, so built once."""
+"""With where they work, and how they signed in. Asked with every page, so built once."""
 
 
 @across_clinics()
@@ -311,10 +348,16 @@ def _signed_in(uniquifier: str) -> User | None:
         "uniquifier": uniquifier,
         "since": g.now - LONGEST_SIGN_IN,
     }
-    return db.session.scalars(SIGNED_IN, known).unique().one_or_none()
+    found = db.session.execute(SIGNED_IN, known).unique().one_or_none()
+    if found is None:
+        return None
+    user, with_second_factor = found
+    is_asked = current_app.extensions["settings"].require_mfa and user.memberships
+    g.with_second_factor = with_second_factor
+    return user if with_second_factor or not is_asked else None
 
 
-def _end_this_sign_in() -> None:
+def end_this_sign_in() -> None:
     if secret := session.get("sign_in"):
         db.session.execute(delete(SignIn).where(SignIn.secret_hash == _hashed(secret)))
 

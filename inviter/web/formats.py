@@ -1,7 +1,7 @@
 """Facts put into words: days and moments at the clinic, statuses, what became of a message."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,6 +46,13 @@ def moment(at: datetime, clinic: Clinic) -> str:
     local = at.astimezone(ZoneInfo(clinic.time_zone))
     clock = _format_datetime(local, "h:mm a", rebase=False).replace("AM", "am").replace("PM", "pm")
     return f"{day(at, clinic)}, {clock}"
+
+
+def moment_utc(at: datetime) -> str:
+    """22 Nov 2026, 10:05 pm UTC: where there is no clinic whose clock counts."""
+    local = at.astimezone(UTC)
+    clock = _format_datetime(local, "h:mm a", rebase=False).replace("AM", "am").replace("PM", "pm")
+    return f"{_day(local.date(), language())}, {clock} UTC"
 
 
 def breakable(email: str) -> Markup:

@@ -28,6 +28,8 @@ PUBLIC = auth.SESSIONLESS | frozenset(
         "joining.join",
         "joining.joined",
         "joining.link",
+        "second_factor.page",
+        "second_factor.set_up",
     }
 )
 """Every route that needs no sign-in. Written once; any other is private."""

@@ -31,6 +31,7 @@ NEW_PASSWORD = "purple anvil sandwich"
 WRONG_PASSWORD = "wrong horse battery"
 ANA = "ana@example.org"
 BEN = "+13065550142"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 HTMX = {"HX-Request": "true"}
 
 Make = Callable[..., Flask]
@@ -702,6 +703,22 @@ class TestAccount:
             db.session.commit()
         assert not is_signed_in(client)
 
+    def test_the_account_lists_where_one_is_signed_in_and_ends_one(self, app: Flask):
+        here, there, ben = (app.test_client() for _ in range(3))
+        there.environ_base["HTTP_USER_AGENT"] = FIREFOX
+        sign_in(here)
+        sign_in(there)
+        sign_in(ben, BEN)
+        page = here.get("/account").text
+        assert "Firefox, Windows, since" in page
+        (action,) = re.findall(r'action="(/account/sign-ins/[^"]+)"', page)
+        press(ben, "/account", action)  # someone else's
+        assert is_signed_in(there)
+        press(here, "/account", action)
+        assert not is_signed_in(there)
+        assert is_signed_in(here)
+        assert is_signed_in(ben)
+
     def test_other_people_stay_signed_in(self, app: Flask, client: FlaskClient):
         ben = app.test_client()
         sign_in(ben, BEN)
@@ -783,6 +800,7 @@ class TestClosedDoors:
             "auth.reset_password": "/reset-password/<token>",
             "auth.account": "/account",
             "auth.change_password": "/account/password",
+            "auth.end_sign_in": "/account/sign-ins/<name>/end",
             "auth.sign_out_everywhere": "/account/sign-out-everywhere",
         }
         views = [view.__module__ for view in app.view_functions.values()]
