@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 import click
 from flask import Flask
 from flask.cli import with_appcontext
+from sqlalchemy import update
 
 from inviter import (
     activity,
@@ -149,6 +150,8 @@ def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -
         keys=keys,
         now=clock.now(),
     )
+    settings: Config = app.extensions["settings"]
+    db.session.execute(update(Clinic).values(idle_minutes=settings.idle_minutes))
     db.session.commit()
     return password
 
@@ -168,7 +171,10 @@ def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Fla
         """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
         in by."""
         check(app)
-        user = _create_clinic(name, admin, admin_name, time_zone, accounts)
+        idle_minutes = settings.idle_minutes
+        user = _create_clinic(
+            name, admin, admin_name, time_zone, accounts, idle_minutes=idle_minutes
+        )
         db.session.commit()
         click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
 
@@ -256,7 +262,13 @@ def _sign_ins(password: str) -> str:
 
 
 def _create_clinic(
-    name: str, admin: str, admin_name: str | None, time_zone: str, accounts: Accounts
+    name: str,
+    admin: str,
+    admin_name: str | None,
+    time_zone: str,
+    accounts: Accounts,
+    *,
+    idle_minutes: int,
 ) -> User:
     if max(len(name), len(admin_name or "")) > NAME_LIMIT:
         raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
@@ -269,7 +281,13 @@ def _create_clinic(
     if email is None:
         raise click.ClickException("Give the admin's email with --admin.")
     now = clock.now()
-    clinic = Clinic(slug=_free_slug(name), name=name, time_zone=time_zone, created_at=now)
+    clinic = Clinic(
+        slug=_free_slug(name),
+        name=name,
+        time_zone=time_zone,
+        idle_minutes=idle_minutes,
+        created_at=now,
+    )
     user = team.user_with(email)
     if user is None and not admin_name:
         raise click.ClickException("Give the admin's name, which patients read, with --admin-name.")

@@ -1,6 +1,7 @@
 """Commands, as someone who sets Inviter up types them."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 import app as composition
 from inviter import outbox
+from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, Delivery, Invitation, MailboxMessage, Membership, User
@@ -46,6 +48,15 @@ def test_a_second_clinic_of_the_same_name_gets_its_own_address(app: Flask) -> No
         assert sorted(db.session.scalars(select(Clinic.slug))) == ["elan", "elan-2"]
         assert len(db.session.scalars(select(User)).all()) == 1
         assert len(db.session.scalars(select(Membership)).all()) == 2
+
+
+def test_a_new_clinic_starts_with_the_idle_minutes_of_the_settings(settings: Config) -> None:
+    made = composition.create_app(replace(settings, idle_minutes=20))
+    done = run(made, "create-clinic", "Elan", "--admin", "jo@example.org", "--admin-name", "Jo")
+    assert done[0] == 0
+    with made.app_context():
+        assert db.session.scalar(select(Clinic.idle_minutes)) == 20
+        db.engine.dispose()
 
 
 WRONG = [

@@ -13,7 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import flask_security
-from flask import Flask, Response, current_app, flash, g, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    after_this_request,
+    current_app,
+    flash,
+    g,
+    request,
+    session,
+    url_for,
+)
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -213,10 +223,14 @@ def is_this_sign_in(row: SignIn) -> bool:
 
 
 def sign_out() -> None:
-    """Once the caller has committed, a copy of this browser's cookie is dead."""
+    """Once the caller has committed, a copy of this browser's cookie is dead.
+
+    The browser forgets the pages it kept. Not its cookies: the next page says what became of it.
+    """
     end_this_sign_in()
     flask_security.logout_user()
     session.clear()
+    after_this_request(_have_pages_forgotten)
 
 
 def end_sign_ins(user: User) -> bool:
@@ -307,15 +321,22 @@ def user_of_reset_token(token: str) -> User | None:
     return db.session.scalar(select(User).where(User.fs_uniquifier == uniquifier, User.is_active))
 
 
+def _have_pages_forgotten(response: Response) -> Response:
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
 def _load(uniquifier: str) -> Account | None:
     """The person of this session, unless it was ended, here or elsewhere, or was idle too long."""
     if request.endpoint == "asset":  # the library asks for every request
         return None
-    now, minutes = int(g.now.timestamp()), current_app.extensions["settings"].idle_minutes
+    now, minutes = int(g.now.timestamp()), MOST_IDLE.seconds // 60
     unseen_for = now - session.get("seen_at", 0)
+    row = _signed_in(uniquifier) if unseen_for <= minutes * 60 + SEEN_EVERY else None
+    if row is not None:
+        minutes = idle_minutes(row)
     is_idle = unseen_for > minutes * 60 + SEEN_EVERY
-    row = None if is_idle else _signed_in(uniquifier)
-    if row is None:
+    if row is None or is_idle:
         session.clear()  # what waits to be shown too: the next person here may be someone else
         idle = _("You were signed out after %(minutes)s minutes.", minutes=minutes)
         flash(idle if is_idle else _("You were signed out. Sign in again."), "notice")
@@ -339,6 +360,12 @@ SIGNED_IN = (
     )
 )
 """With where they work, and how they signed in. Asked with every page, so built once."""
+
+
+def idle_minutes(user: User) -> int:
+    """Of someone at several clinics the fewest: a browser holds what any of them shows."""
+    fallback: int = current_app.extensions["settings"].idle_minutes
+    return min((each.clinic.idle_minutes for each in user.memberships), default=fallback)
 
 
 @across_clinics()

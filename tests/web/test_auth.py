@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 import app as composition
 from inviter.config import Config
 from inviter.db import db, read_only
-from inviter.models import NO_CLINIC, Channel, Delivery, Kind, SignIn, User
+from inviter.models import NO_CLINIC, Channel, Clinic, Delivery, Kind, SignIn, User
 from inviter.web import auth
 from tests import factories
 from tests.conftest import database_url  # noqa: F401  (for TestBothDatabases)
@@ -426,6 +426,15 @@ class TestSessions:
         assert client.post("/sign-out").status_code == 400
         assert is_signed_in(client)
 
+    def test_signing_out_has_the_browser_forget_its_pages_and_keep_its_cookies(
+        self, client: FlaskClient
+    ):
+        for button in ("/sign-out", "/account/sign-out-everywhere"):
+            sign_in(client)
+            answer = press(client, "/account", button)
+            assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+            assert "Clear-Site-Data" not in client.get("/sign-in").headers
+
     def test_sign_out_can_lead_to_another_sign_in(self, client: FlaskClient):
         sign_in(client)
         answer = press(client, "/account", "/sign-out?next=/join/north/accept")
@@ -437,6 +446,25 @@ class TestSessions:
         assert client.get("/account").status_code == 302
         page = client.get("/sign-in").text
         assert "You were signed out after 30 minutes." in page
+
+    def test_the_clinic_that_waits_the_least_says_how_long(
+        self, app: Flask, client: FlaskClient, cast: Cast
+    ):
+        with app.app_context():
+            lakeview = Clinic.id == cast.lakeview.id
+            db.session.execute(update(Clinic).where(lakeview).values(idle_minutes=15))
+            db.session.execute(update(Clinic).where(~lakeview).values(idle_minutes=480))
+            db.session.commit()
+        sam = app.test_client()
+        sign_in(sam, "sam@example.org")
+        let_idle(sam, 479)
+        assert is_signed_in(sam)
+        sign_in(client)
+        let_idle(client, 14)
+        assert is_signed_in(client)
+        let_idle(client, 16)
+        assert not is_signed_in(client)
+        assert "You were signed out after 15 minutes." in client.get("/sign-in").text
 
     def test_within_idle_minutes_one_stays(self, client: FlaskClient):
         sign_in(client)
