@@ -27,6 +27,7 @@ STORAGE = ("db", "models")
 USE_CASES = (
     *(
         "activity",
+        "budgets",
         "conditions",
         "duplicates",
         "events",

@@ -4,6 +4,7 @@ What must never happen is a constraint or a unique index here. Everything a clin
 `clinic_id`, leading its key, so that no row is reachable but through its clinic.
 """
 
+from inviter.models.budgets import Budget
 from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
@@ -41,6 +42,7 @@ __all__ = [
     "Activity",
     "Answer",
     "Attempt",
+    "Budget",
     "Channel",
     "Clinic",
     "Confirmation",
