@@ -13,7 +13,7 @@ from wtforms.validators import DataRequired
 from inviter import joining, outbox, team
 from inviter.db import db
 from inviter.models import Kind, SignIn, User
-from inviter.web import auth, browsers, formats, forms, second_factor
+from inviter.web import auth, browsers, formats, forms, second_factor, tries
 from inviter.web.fragments import respond
 
 bp = Blueprint("auth", __name__)
@@ -44,7 +44,8 @@ class SignInForm(FlaskForm):
             return False
         user = auth.authenticate(self.address.data, self.password.data)
         if user is None:
-            self.address.errors = [_("The email or mobile number or the password is not right")]
+            wrong = _("The email or mobile number or the password is not right")
+            self.address.errors = [tries.words() if tries.are_spent() else wrong]
             return False
         self.user = user
         return True
@@ -74,6 +75,9 @@ class ChangePasswordForm(NewPasswordForm):
 
     def validate(self, extra_validators: Any = None) -> bool:
         if not super().validate(extra_validators):
+            return False
+        if not tries.may_try(tries.PASSWORD, str(self.user.id)):
+            self.password.errors = [tries.words()]
             return False
         is_right = auth.is_password(self.user, self.password.data)
         self.password.errors = [] if is_right else [_("This is not your current password")]
@@ -110,6 +114,9 @@ def forgot_password() -> BaseResponse:
     form = ForgotPasswordForm(request.form)
     if not form.validate_on_submit():
         return _show("auth/forgot_password.html", form)
+    if not tries.is_address_within(tries.FORGOTTEN):
+        form.address.errors = [tries.words()]
+        return _show("auth/forgot_password.html", form)
     _ask_for_reset(form.address.data)
     text = _("If an account has this address, a message is on its way. Its link works for a day.")
     flash(text, "notice")
@@ -125,6 +132,9 @@ def reset_password(token: str) -> BaseResponse:
         return _link_is_used()
     form = NewPasswordForm(request.form)
     form.user = user
+    if request.method == "POST" and not tries.may_try(tries.RESET, str(user.id)):
+        form.new_password.errors = [tries.words()]
+        return _show("auth/reset_password.html", form, token=token)
     if not form.validate_on_submit():
         return _show("auth/reset_password.html", form, token=token)
     if not auth.set_password(user, form.new_password.data):
@@ -196,7 +206,7 @@ def _item(sign_in: SignIn) -> dict[str, str]:
 
 
 def _show(template: str, form: FlaskForm, **context: Any) -> Response:
-    status = 422 if form.errors else 200
+    status = tries.status_of(form.errors)
     errors = forms.errors_of(form)
     return respond(template, "content", status=status, form=form, errors=errors, **context)
 
@@ -204,8 +214,9 @@ def _show(template: str, form: FlaskForm, **context: Any) -> Response:
 def _ask_for_reset(address: str) -> None:
     """One check of a password, of nobody's, takes longer than all that tells a known address."""
     auth.is_password(None, "")
+    may_ask = tries.may_try(tries.FORGOTTEN, auth.written_alike(address))
     user = auth.find_by_address(address)
-    if user and user.is_active:
+    if user and user.is_active and may_ask:
         outbox.put_account_mail(user, Kind.PASSWORD_RESET, now=g.now)
 
 

@@ -34,7 +34,7 @@ from inviter import contacts, team
 from inviter.config import Config
 from inviter.db import UtcDateTime, across_clinics, db
 from inviter.models import Membership, SignIn, User
-from inviter.web import browsers
+from inviter.web import browsers, tries
 from inviter.web.fragments import leave_to, wants_fragment
 from inviter.web.looks import LOOK
 
@@ -163,12 +163,18 @@ def local_path(text: str | None) -> str | None:
 def authenticate(address: str, password: str) -> User | None:
     """Whose address and password this is; the same work for every wrong answer.
 
+    None without a look where it was tried too often (`tries.are_spent`).
     Ends the transaction: on SQLite the one writer does not wait for argon2.
     """
+    if not tries.may_try(tries.SIGN_IN, written_alike(address)):
+        return None
     user = find_by_address(address)
     db.session.commit()
     is_right = is_password(user, password)
-    return user if user and is_right and user.is_active else None
+    if user is None or not is_right or not user.is_active:
+        return None
+    tries.forget(tries.SIGN_IN, written_alike(address))
+    return user
 
 
 def sign_in(user: User, *, now: datetime, with_second_factor: bool = False) -> None:
@@ -259,17 +265,21 @@ def set_password(user: User, text: str) -> bool:
 
 def find_by_address(text: str) -> User | None:
     """By email or by mobile number, however it is written."""
+    address = written_alike(text)
+    where = User.email == address if "@" in address else User.phone == address
+    return db.session.scalar(select(User).where(where))
+
+
+def written_alike(text: str) -> str:
+    """An email or mobile number as it is kept."""
     typed = text.strip().replace("\0", "")
-    email = phone = None
     try:
         if "@" in typed:
-            email = contacts.email(typed)
-        else:
-            phone = contacts.phone(typed, current_app.extensions["settings"].sms_regions)
+            return contacts.email(typed) or ""
+        phone = contacts.phone(typed, current_app.extensions["settings"].sms_regions)
     except contacts.Problem:
-        email = typed.lower()  # an address may be older than a rule
-    where = User.phone == phone.e164 if phone else User.email == (email or "")
-    return db.session.scalar(select(User).where(where))
+        return typed.lower()  # an address may be older than a rule
+    return phone.e164 if phone else ""
 
 
 def hash_password(text: str) -> str:

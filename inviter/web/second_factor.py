@@ -16,7 +16,7 @@ from wtforms import StringField
 from inviter import second_factor
 from inviter.db import db
 from inviter.models import User
-from inviter.web import auth, forms, guards
+from inviter.web import auth, forms, guards, tries
 from inviter.web.fragments import respond
 
 bp = Blueprint("second_factor", __name__)
@@ -55,9 +55,12 @@ def page() -> BaseResponse:
         return redirect(url_for("second_factor.set_up", next=_next()), 303)
     if not form.validate_on_submit():
         return _show("auth/second_factor.html", form)
+    if not _may_try(user, form):
+        return _show("auth/second_factor.html", form)
     if not second_factor.is_right(user, form.code.data or "", keys=guards.keys(), now=g.now):
         form.refuse(_("This code is not right or was used already. Wait for the next one"))
         return _show("auth/second_factor.html", form)
+    tries.forget(tries.SECOND_FACTOR, str(user.id))
     left = second_factor.recovery_codes_left(user)
     auth.sign_in(user, now=g.now, with_second_factor=True)
     if left <= 2:
@@ -77,10 +80,13 @@ def set_up() -> BaseResponse:
     context = {"key": _in_fours(secret), "address": address}
     if not form.validate_on_submit():
         return _show("auth/second_factor_set_up.html", form, **context)
+    if not _may_try(user, form):
+        return _show("auth/second_factor_set_up.html", form, **context)
     codes = second_factor.set_up(user, secret, form.code.data or "", keys=guards.keys(), now=g.now)
     if not codes:
         form.refuse(_("This code is not right. Check the time of your phone and try the next one"))
         return _show("auth/second_factor_set_up.html", form, **context)
+    tries.forget(tries.SECOND_FACTOR, str(user.id))
     auth.sign_in(user, now=g.now, with_second_factor=True)
     _keep_to_show(codes)
     db.session.commit()
@@ -113,10 +119,14 @@ def recovery_codes_kept() -> BaseResponse:
 def make_recovery_codes() -> BaseResponse:
     """By a code from the app: who finds a browser signed in gets no key to come back."""
     form = CodeForm(request.form)
+    if not _may_try(g.user, form):
+        left = second_factor.recovery_codes_left(g.user)
+        return _show("auth/recovery_codes.html", form, codes=[], left=left)
     if not second_factor.is_from_app(g.user, form.code.data or "", keys=guards.keys(), now=g.now):
         form.refuse(_("This code is not right or was used already. Wait for the next one"))
         left = second_factor.recovery_codes_left(g.user)
         return _show("auth/recovery_codes.html", form, codes=[], left=left)
+    tries.forget(tries.SECOND_FACTOR, str(g.user.id))
     _keep_to_show(second_factor.new_recovery_codes(g.user, keys=guards.keys()))
     db.session.commit()
     return redirect(url_for("second_factor.recovery_codes"), 303)
@@ -128,6 +138,14 @@ def _half_signed_in() -> User | None:
         return None
     query = select(User).where(User.fs_uniquifier == half.get("who"), User.is_active)
     return db.session.scalar(query)
+
+
+def _may_try(user: User, form: CodeForm) -> bool:
+    """Counted before the look: of many tries at once no more than may."""
+    is_within = tries.may_try(tries.SECOND_FACTOR, str(user.id))
+    if not is_within:
+        form.refuse(tries.words())
+    return is_within
 
 
 def _start_again() -> BaseResponse:
@@ -162,7 +180,7 @@ def _next() -> str | None:
 
 
 def _show(template: str, form: FlaskForm, **context: Any) -> Response:
-    status = 422 if form.errors else 200
+    status = tries.status_of(form.errors)
     errors = forms.errors_of(form)
     return respond(
         template, "content", status=status, form=form, errors=errors, next=_next(), **context

@@ -112,6 +112,18 @@ def test_a_wrong_or_used_code_gets_nobody_in(visitor: Visitor, key: str) -> None
         assert not is_signed_in(visitor.client)
 
 
+def test_codes_can_be_tried_only_so_often_from_wherever(visitor: Visitor, key: str) -> None:
+    visitor.sign_in(ANA)
+    for number in range(5):
+        visitor.client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        visitor.submit(code="000000")
+        assert visitor.status == 422
+    visitor.submit(code=code_of(key))
+    assert visitor.status == 429
+    assert visitor.errors["code"] == "Too many tries. Try again in 15 minutes."
+    assert not is_signed_in(visitor.client)
+
+
 def test_half_signed_in_opens_these_pages_and_nothing_else(app: Flask, visitor: Visitor) -> None:
     visitor.sign_in(ANA)
     for rule in app.url_map.iter_rules():
