@@ -6,7 +6,7 @@ A recovery code is a row, so that using it up is one DELETE and no two uses both
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
+revision = "0006"
 down_revision = "0005"
 
 
