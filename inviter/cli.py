@@ -302,6 +302,7 @@ def _create_clinic(
     db.session.add_all([clinic, user])
     db.session.flush()
     team.add(clinic, user, admin=True, provider=True, now=now)
+    accounts.end_sign_ins(user)  # a browser left open opens no more than it did
     return user
 
 

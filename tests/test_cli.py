@@ -40,6 +40,16 @@ def test_a_new_clinics_admin_signs_in_by_the_printed_link_and_can_invite(app: Fl
     assert jo.words("select[name=provider] option") == ["Jo Roy"]
 
 
+def test_who_gets_a_clinic_is_signed_out_and_the_link_works(app: Flask, cast: Cast) -> None:
+    ana = Visitor(app.test_client()).sign_in("ana@example.org")
+    code, printed = run(app, "create-clinic", "Elan", "--admin", "ana@example.org")
+    assert code == 0
+    assert ana.open("/account").path == "/sign-in"
+    link = re.search(r"http://localhost(/reset-password/\S+)", printed)
+    assert link is not None
+    assert ana.open(link[1]).path == link[1]
+
+
 def test_a_second_clinic_of_the_same_name_gets_its_own_address(app: Flask) -> None:
     for _ in range(2):
         done = run(app, "create-clinic", "Elan", "--admin", "jo@example.org", "--admin-name", "Jo")
