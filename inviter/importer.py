@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from inviter import imports, inviting_many
+from inviter import drafts, imports, inviting_many
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
@@ -65,7 +65,10 @@ class Importer:
     def erase_old(self, *, now: datetime | None = None) -> None:
         """What may no longer be finished."""
         with self._context():
-            for _ in imports.erase_old(now=now or server_now()):
+            now = now or server_now()
+            drafts.erase_old(now=now)
+            db.session.commit()
+            for _ in imports.erase_old(now=now):
                 db.session.commit()
 
     def _work(self) -> float:

@@ -267,6 +267,17 @@
   const summary = byId("errors");
   if (summary) summary.focus();
 
+  // What is typed is kept by the server, never here.
+  let keeping = 0;
+  on("input", ({ target }) => {
+    const form = target.closest("#invite-form");
+    if (!form) return;
+    clearTimeout(keeping);
+    keeping = setTimeout(() => {
+      if (form.isConnected && navigator.onLine) fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => {});
+    }, 1000);
+  });
+
   // Lines of a spreadsheet: asked about, beside what the browser does with them.
   on("paste", ({ target, clipboardData }) => {
     const ask = byId("paste");

@@ -29,6 +29,7 @@ USE_CASES = (
         "activity",
         "budgets",
         "conditions",
+        "drafts",
         "duplicates",
         "events",
         "invitations",

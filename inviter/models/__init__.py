@@ -5,6 +5,7 @@ What must never happen is a constraint or a unique index here. Everything a clin
 """
 
 from inviter.models.budgets import Budget
+from inviter.models.drafts import Draft
 from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
@@ -47,6 +48,7 @@ __all__ = [
     "Clinic",
     "Confirmation",
     "Delivery",
+    "Draft",
     "How",
     "Import",
     "ImportRow",

@@ -17,6 +17,7 @@ from inviter.web import (
     assets,
     auth,
     columns,
+    drafts,
     errors,
     export,
     formats,
@@ -76,6 +77,7 @@ def init(app: Flask) -> None:
     for module in (
         accounts,
         columns,
+        drafts,
         export,
         home,
         imports,

@@ -26,15 +26,17 @@ from flask import (
 )
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
+from flask_wtf.csrf import validate_csrf
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import joinedload
+from wtforms import ValidationError
 
 from inviter import contacts, team
 from inviter.config import Config
 from inviter.db import UtcDateTime, across_clinics, db
 from inviter.models import Membership, SignIn, User
-from inviter.web import browsers, tries
+from inviter.web import browsers, drafts, tries
 from inviter.web.fragments import leave_to, wants_fragment
 from inviter.web.looks import LOOK
 
@@ -347,6 +349,7 @@ def _load(uniquifier: str) -> Account | None:
         minutes = idle_minutes(row)
     is_idle = unseen_for > minutes * 60 + SEEN_EVERY
     if row is None or is_idle:
+        g.idle_user = row if request.endpoint in drafts.FORMS and _is_own_form() else None
         session.clear()  # what waits to be shown too: the next person here may be someone else
         idle = _("You were signed out after %(minutes)s minutes.", minutes=minutes)
         flash(idle if is_idle else _("You were signed out. Sign in again."), "notice")
@@ -356,6 +359,14 @@ def _load(uniquifier: str) -> Account | None:
         session["seen_at"] = now
     g.fs_authn_via, g.fs_paa = "session", session.get("fs_paa", 0)
     return Account(row)
+
+
+def _is_own_form() -> bool:
+    try:
+        validate_csrf(request.form.get("csrf_token"))
+    except ValidationError:
+        return False
+    return True
 
 
 SIGNED_IN = (

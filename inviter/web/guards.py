@@ -12,7 +12,7 @@ from inviter.keys import Keys
 from inviter.messages import Messages
 from inviter.models import Clinic, Import, Invitation
 from inviter.team import Provider
-from inviter.web import auth
+from inviter.web import auth, drafts
 
 PUBLIC = auth.SESSIONLESS | frozenset(
     {
@@ -57,6 +57,7 @@ def admit() -> Response | None:
     if request.endpoint in PUBLIC:
         return None
     if g.user is None:
+        drafts.keep_for_idle(g.get("idle_user"))
         return auth.ask_to_sign_in()
     g.memberships = {each.clinic: each for each in team.memberships(g.user)}
     if slug := (request.view_args or {}).get("slug"):

@@ -18,6 +18,7 @@ from inviter.status import Moment
 from inviter.web import (
     addresses,
     checked,
+    drafts,
     forms,
     guards,
     home,
@@ -50,12 +51,14 @@ def show(
     block: str = "content",
     upload: UploadForm | None = None,
 ) -> Response:
-    """Invite Patients with an empty form, and the list at this address.
+    """Invite Patients with the form as it was left, and the list at this address.
 
     Where only the list is redrawn, no form is made. `upload` is a file that was refused.
     """
     errors = upload.summary() if upload else ()
-    return _respond(cache(_form), InvitedList(address, row_id), block, status, errors, upload)
+    return _respond(
+        cache(_form_as_left), InvitedList(address, row_id), block, status, errors, upload
+    )
 
 
 @bp.post("/invite/rows")
@@ -106,6 +109,7 @@ def invite(slug: str) -> BaseResponse:
         )
     except KeyUsed:
         return _check_page(form, _("You have changed something since: check once more."), 409)
+    drafts.sent(form.key.data)
     _say(confirmation)
     db.session.commit()
     return redirect(url_for("invite.sent", slug=slug, key=confirmation.key), 303)
@@ -161,6 +165,14 @@ def _form(posted: MultiDict[str, str] | None = None, **data: object) -> InviteFo
         posted=posted,
         data=data,
     )
+
+
+def _form_as_left() -> InviteForm:
+    """Empty, or with what was typed and not sent."""
+    kept = drafts.kept()
+    form = _form(kept)
+    form.is_back = kept is not None
+    return form
 
 
 def _page(form: InviteForm, code: int = 200, *, block: str = "content") -> Response:
