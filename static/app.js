@@ -267,6 +267,51 @@
   const summary = byId("errors");
   if (summary) summary.focus();
 
+  // Two minutes before the server signs one out. What happens in one tab holds in all.
+  const idle = byId("idle");
+  const tabs = window.BroadcastChannel ? new BroadcastChannel("idle") : { postMessage() {} };
+  let end = Infinity;
+
+  const post = (url, form) => fetch(url, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  const leave = () => location.replace(location.pathname + location.search);
+
+  // After a request of a person's; `told` by another tab. Who was signed out is sent to sign in.
+  function seen(answer, told) {
+    if (!idle) return;
+    if (answer && (answer.redirected || !answer.ok)) return leave();
+    end = Date.now() + idle.dataset.seconds * 1000;
+    if (idle.open) idle.close();
+    if (!told) tabs.postMessage("seen");
+  }
+
+  function warn() {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    if (left <= 0) return leave();
+    if (left > 120) return;
+    if (!idle.open) idle.showModal();
+    byId("idle-left").textContent = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+    if (left % 15 === 0) byId("idle-said").textContent = idle.dataset.said.replace("##", left);
+  }
+
+  if (idle) {
+    const stay = (event) => {
+      if (event.submitter && event.submitter.formAction !== event.target.action) return;
+      event.preventDefault();
+      const form = idle.querySelector("form");
+      post(form.action, form).then(seen, () => {});
+    };
+    idle.addEventListener("cancel", stay);
+    idle.addEventListener("submit", stay);
+    tabs.onmessage = ({ data }) => data === "out" ? leave() : seen(null, true);
+    on("htmx:afterRequest", ({ detail }) => {
+      if (detail.successful && !("quiet" in detail.elt.dataset)) seen();
+    });
+    setInterval(warn, 1000);
+    seen();
+  } else if (document.querySelector("form[action^='/sign-in']")) {
+    tabs.postMessage("out");
+  }
+
   // What is typed is kept by the server, never here.
   let keeping = 0;
   on("input", ({ target }) => {
@@ -274,7 +319,7 @@
     if (!form) return;
     clearTimeout(keeping);
     keeping = setTimeout(() => {
-      if (form.isConnected && navigator.onLine) fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => {});
+      if (form.isConnected && navigator.onLine) post(form.dataset.draft, form).then((answer) => answer.status < 400 && seen(answer), () => {});
     }, 1000);
   });
 

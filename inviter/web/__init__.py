@@ -42,7 +42,7 @@ from inviter.web import (
 
 csrf = CSRFProtect()
 
-REDRAWS = ("columns.arrange", "invite.confirm", "invite.preview", "invite.rows")
+REDRAWS = ("auth.stay", "columns.arrange", "invite.confirm", "invite.preview", "invite.rows")
 """POSTs that change nothing."""
 
 MOST_ID = 2**63 - 1

@@ -109,6 +109,12 @@ def sign_out() -> BaseResponse:
     return redirect(auth.local_path(request.args.get("next")) or url_for("auth.sign_in"), 303)
 
 
+@bp.post("/stay-signed-in")
+def stay() -> Response:
+    """Being asked for is enough: idle minutes begin anew."""
+    return Response(status=204)
+
+
 @bp.route("/forgot-password", methods=["GET", "POST"])
 def forgot_password() -> BaseResponse:
     form = ForgotPasswordForm(request.form)

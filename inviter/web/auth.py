@@ -389,6 +389,11 @@ def idle_minutes(user: User) -> int:
     return min((each.clinic.idle_minutes for each in user.memberships), default=fallback)
 
 
+def idle_seconds(user: User) -> int:
+    """From a request until nothing is open any more; one that renewed no cookie counts too."""
+    return idle_minutes(user) * 60 + SEEN_EVERY + 1
+
+
 @across_clinics()
 def _signed_in(uniquifier: str) -> User | None:
     known = {

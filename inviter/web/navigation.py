@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, current_app, g, get_flashed_messages, request, url_for
 
 from inviter.models import Clinic, Membership, User
-from inviter.web import formats
+from inviter.web import auth, formats
 from inviter.web.formats import word as _
 
 BANNERS = ("success", "notice", "error")
@@ -37,6 +37,9 @@ class Me:
     role: str
     account_url: str
     sign_out_url: str
+    stay_url: str
+    idle_seconds: int
+    """After the last request so long, the server knows nobody any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ def _me(user: User, member: Membership | None) -> Me:
         role=_role(member) if member else "",
         account_url=url_for("auth.account"),
         sign_out_url=url_for("auth.sign_out"),
+        stay_url=url_for("auth.stay"),
+        idle_seconds=auth.idle_seconds(user),
     )
 
 

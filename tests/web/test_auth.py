@@ -466,6 +466,30 @@ class TestSessions:
         assert not is_signed_in(client)
         assert "You were signed out after 15 minutes." in client.get("/sign-in").text
 
+    def test_asking_to_stay_begins_the_idle_minutes_anew(self, client: FlaskClient):
+        sign_in(client)
+        page = client.get("/account").text
+        assert 'data-seconds="1831"' in page
+        for _ in range(2):
+            let_idle(client, 29)
+            answer = client.post("/stay-signed-in", data={"csrf_token": token_in(page)})
+            assert answer.status_code == 204
+        assert client.get("/account").status_code == 200
+
+    def test_who_was_idle_too_long_cannot_ask_to_stay(self, client: FlaskClient):
+        sign_in(client)
+        page = client.get("/account").text
+        let_idle(client, 31)
+        answer = client.post("/stay-signed-in", data={"csrf_token": token_in(page)})
+        assert answer.location.startswith("/sign-in")
+        assert client.get("/account").status_code == 302
+
+    def test_the_pages_warning_ends_when_the_server_knows_nobody(self, client: FlaskClient):
+        sign_in(client)
+        with client.session_transaction() as session:
+            session["seen_at"] -= 1831
+        assert client.get("/account").status_code == 302
+
     def test_within_idle_minutes_one_stays(self, client: FlaskClient):
         sign_in(client)
         let_idle(client, 29)
