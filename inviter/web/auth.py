@@ -346,7 +346,7 @@ def _load(uniquifier: str) -> Account | None:
     unseen_for = now - session.get("seen_at", 0)
     row = _signed_in(uniquifier) if unseen_for <= minutes * 60 + SEEN_EVERY else None
     if row is not None:
-        minutes = idle_minutes(row)
+        minutes = g.idle_minutes = idle_minutes(row)
     is_idle = unseen_for > minutes * 60 + SEEN_EVERY
     if row is None or is_idle:
         g.idle_user = row if request.endpoint in drafts.FORMS and _is_own_form() else None
@@ -389,9 +389,10 @@ def idle_minutes(user: User) -> int:
     return min((each.clinic.idle_minutes for each in user.memberships), default=fallback)
 
 
-def idle_seconds(user: User) -> int:
-    """From a request until nothing is open any more; one that renewed no cookie counts too."""
-    return idle_minutes(user) * 60 + SEEN_EVERY + 1
+def idle_seconds() -> int:
+    """From this request until nothing is open any more; one that renewed no cookie counts too."""
+    minutes: int = g.get("idle_minutes") or current_app.extensions["settings"].idle_minutes
+    return minutes * 60 + SEEN_EVERY + 1
 
 
 @across_clinics()

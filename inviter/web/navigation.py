@@ -89,7 +89,7 @@ def _me(user: User, member: Membership | None) -> Me:
         account_url=url_for("auth.account"),
         sign_out_url=url_for("auth.sign_out"),
         stay_url=url_for("auth.stay"),
-        idle_seconds=auth.idle_seconds(user),
+        idle_seconds=auth.idle_seconds(),
     )
 
 

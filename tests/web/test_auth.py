@@ -854,6 +854,7 @@ class TestClosedDoors:
             "auth.change_password": "/account/password",
             "auth.end_sign_in": "/account/sign-ins/<name>/end",
             "auth.sign_out_everywhere": "/account/sign-out-everywhere",
+            "auth.stay": "/stay-signed-in",
         }
         views = [view.__module__ for view in app.view_functions.values()]
         assert not [each for each in views if each.startswith("flask_security")]
