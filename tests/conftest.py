@@ -7,12 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 import app as composition
@@ -22,7 +23,7 @@ from inviter.keys import Keys
 from tests import clinics, factories
 from tests.browser import Site, chromium, launched
 from tests.factories import Cast
-from tests.kept import Templates
+from tests.kept import Apps, PostgresqlDatabase, SqliteDatabase, Templates
 from tests.visitors import Visitor
 
 NOW = datetime(2026, 5, 12, 16, 5, tzinfo=UTC)
@@ -37,6 +38,16 @@ def every_statement_names_its_clinic() -> Iterator[None]:
     clinics.found.clear()
     yield
     assert clinics.found == [], "on a clinic's table, and names no clinic"
+
+
+def pytest_configure() -> None:
+    """What is written need not outlive a loss of power here."""
+    event.listen(Engine, "connect", _without_waiting_for_the_disk)
+
+
+def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
+    if type(connection).__module__ == "sqlite3":
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def missing(program: str) -> None:
@@ -140,17 +151,38 @@ def copy_of(template: Path, folder: Path) -> str:
     return f"sqlite:///{folder / 'inviter.db'}"
 
 
+@pytest.fixture(scope="session")
+def kept_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase:
+    return SqliteDatabase(sqlite_template, tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def kept_postgresql(postgresql: str) -> Iterator[PostgresqlDatabase]:
+    database = PostgresqlDatabase(postgresql)
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def kept_apps() -> Apps:
+    return Apps()
+
+
+@pytest.fixture
+def sqlite_url(kept_sqlite: SqliteDatabase) -> str:
+    """An empty SQLite database at the code's version."""
+    kept_sqlite.empty()
+    return kept_sqlite.url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> str:
     """An empty database at the code's version, of each kind."""
     if request.param == "sqlite":
-        yield copy_of(request.getfixturevalue("sqlite_template"), tmp_path)
-        return
-    server = request.getfixturevalue("postgresql")
-    name = f"test_{os.urandom(6).hex()}"
-    execute(server, f"CREATE DATABASE {name} TEMPLATE template_inviter")
-    yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+        return str(request.getfixturevalue("sqlite_url"))
+    kept: PostgresqlDatabase = request.getfixturevalue("kept_postgresql")
+    kept.empty()
+    return kept.url
 
 
 @pytest.fixture
@@ -159,13 +191,9 @@ def settings(database_url: str) -> Config:
 
 
 @pytest.fixture
-def app(settings: Config) -> Iterator[Flask]:
-    made = composition.create_app(settings)
-    made.testing = True
-    yield made
-    with made.app_context():
-        db.session.remove()
-        db.engine.dispose()
+def app(settings: Config, kept_apps: Apps) -> Iterator[Flask]:
+    with kept_apps.over(settings) as made:
+        yield made
 
 
 @pytest.fixture

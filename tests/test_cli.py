@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -205,7 +204,5 @@ class TestHold:
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
-    from tests.conftest import copy_of
-
-    return copy_of(sqlite_template, tmp_path)
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url

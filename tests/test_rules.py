@@ -161,10 +161,8 @@ def test_the_web_cannot_reach_a_sender_by_any_way() -> None:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: Path) -> str:
-    from tests.conftest import copy_of
-
-    return copy_of(sqlite_template, tmp_path)
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -242,7 +240,7 @@ def test_a_get_writes_nothing_and_ends_what_it_read_at_its_end(
             said.append(statement.split()[0])
 
         event.listen(db.engine, "before_cursor_execute", note)
-        event.listen(db.engine, "commit", lambda _connection: said.append("COMMIT"))
+        event.listen(db.engine, "commit", commit := lambda _connection: said.append("COMMIT"))
     link = keys.link_token(made.link_id, 1)
     ana = Visitor(app.test_client()).sign_in("ana@example.org")
     for visitor in (Visitor(app.test_client()), ana):
@@ -252,6 +250,9 @@ def test_a_get_writes_nothing_and_ends_what_it_read_at_its_end(
                 visitor.client.get(address(rule, **{**NORTHSIDE, "token": link}))
                 assert {"INSERT", "UPDATE", "DELETE"}.isdisjoint(said), rule.rule
                 assert "COMMIT" not in said[:-1], rule.rule
+    with app.app_context():
+        event.remove(db.engine, "before_cursor_execute", note)
+        event.remove(db.engine, "commit", commit)
 
 
 def test_every_page_carries_the_headers_that_protect_it(app: Flask, cast: Cast) -> None:

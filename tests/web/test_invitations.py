@@ -525,8 +525,8 @@ def test_a_clinic_without_free_codes_is_told(app: Flask, cast: Cast) -> None:
     def draw() -> None:
         raise OutOfCodes(cast.northside.id)
 
-    app.add_url_rule("/draw", "asset_draw", draw)
-    ana = Visitor(app.test_client()).sign_in("ana@example.org").open("/draw")
+    app.view_functions["imports.index"] = draw
+    ana = Visitor(app.test_client()).sign_in("ana@example.org").open("/c/northside/imports")
     assert ana.status == 503
     assert "This clinic has no free Invite Codes left" in ana.text
 

@@ -25,6 +25,7 @@ from inviter.settling import Result
 from inviter.status import DeliveryState
 from tests.counting import counted
 from tests.factories import Cast, invite, recipient
+from tests.kept import Apps
 from tests.signing import SIGNATURE, TIMESTAMP, TOKEN, by_sendgrid, by_twilio, public
 from tests.visitors import Visitor
 
@@ -38,16 +39,12 @@ def seconds(ago: timedelta = timedelta()) -> str:
 
 
 @pytest.fixture
-def app(settings: Config) -> Iterator[Flask]:
+def app(settings: Config, kept_apps: Apps) -> Iterator[Flask]:
     keyed = Config(
         **{**vars(settings), "sendgrid_webhook_key": public(), "twilio_auth_token": TOKEN}
     )
-    made = composition.create_app(keyed)
-    made.testing = True
-    yield made
-    with made.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    with kept_apps.over(keyed) as made:
+        yield made
 
 
 @pytest.fixture
