@@ -119,7 +119,10 @@ class PostgresqlDatabase:
 
     def _connect(self, name: str) -> psycopg.Connection[Any]:
         host = str(self._server.query["host"])
-        return psycopg.connect(host=host, user="postgres", dbname=name, autocommit=True)
+        patience = "-c lock_timeout=10s"  # nobody who was ended holds a lock for so long
+        return psycopg.connect(
+            host=host, user="postgres", dbname=name, options=patience, autocommit=True
+        )
 
 
 Database = SqliteDatabase | PostgresqlDatabase
