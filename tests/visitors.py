@@ -22,7 +22,7 @@ class Visitor:
         self.htmx = htmx
         self.path = ""
         self.response: TestResponse
-        self.page = BeautifulSoup("", "html.parser")
+        self._unread: str | None = ""
 
     def sign_in(self, address: str, password: str = PASSWORD) -> "Visitor":
         self.open("/sign-in")
@@ -80,6 +80,13 @@ class Visitor:
         return self._show(self.client.post(path, data=data, headers=headers, follow_redirects=True))
 
     @property
+    def page(self) -> BeautifulSoup:
+        """Read when it is first looked at: most of what is opened on the way is not."""
+        if self._unread is not None:
+            self._page, self._unread = BeautifulSoup(self._unread, "html.parser"), None
+        return self._page
+
+    @property
     def status(self) -> int:
         return self.response.status_code
 
@@ -112,11 +119,11 @@ class Visitor:
 
     def _show(self, response: TestResponse) -> "Visitor":
         self.response = response
-        page = BeautifulSoup(response.get_data(as_text=True), "html.parser")
-        if page.select_one("html"):
-            self.path, self.page = response.request.path, page
+        words = response.get_data(as_text=True)
+        if "<html" in words:
+            self.path, self._unread = response.request.path, words
         else:
-            self._swap(page)
+            self._swap(BeautifulSoup(words, "html.parser"))
         return self
 
     def _swap(self, fragment: BeautifulSoup) -> None:

@@ -522,7 +522,7 @@ def test_who_cannot_be_written_to_may_be_given_the_code(
 
 
 def test_a_clinic_without_free_codes_is_told(app: Flask, cast: Cast) -> None:
-    def draw() -> None:
+    def draw(slug: str) -> None:
         raise OutOfCodes(cast.northside.id)
 
     app.view_functions["imports.index"] = draw
