@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-import app as composition
 from inviter import clock
 from inviter.config import Config
 from inviter.db import db
@@ -18,6 +17,7 @@ from inviter.models import Activity, SignIn, User
 from inviter.web import auth, second_factor
 from tests import factories
 from tests.factories import PASSWORD, Cast
+from tests.kept import Apps
 from tests.test_second_factor import shown_by_app
 from tests.visitors import Visitor
 
@@ -28,14 +28,10 @@ ASKED = "/second-factor"
 
 
 @pytest.fixture
-def app(settings: Config) -> Iterator[Flask]:
+def app(settings: Config, kept_apps: Apps) -> Iterator[Flask]:
     """As outside the demo."""
-    made = composition.create_app(replace(settings, require_mfa=True))
-    made.testing = True
-    yield made
-    with made.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    with kept_apps.over(replace(settings, require_mfa=True)) as made:
+        yield made
 
 
 @pytest.fixture
