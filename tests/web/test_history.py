@@ -26,7 +26,9 @@ DETAILS: dict[Action, list[dict[str, object]]] = {
     ],
     Action.CODE_GIVEN: [{"how": how, "to": to} for how, to in product(GivenHow, GivenTo)],
 }
-OF_A_CLINIC = (Action.EXPORTED, Action.UPLOADED, Action.IMPORT_CANCELLED)
+OF_A_CLINIC = (
+    *(Action.EXPORTED, Action.UPLOADED, Action.IMPORT_CANCELLED, Action.SECOND_FACTOR_RESET),
+)
 OF_AN_INVITATION = [each for each in Action if each not in OF_A_CLINIC]
 
 
