@@ -6,7 +6,7 @@ Keys are HMACs, made by the caller. A try counts once the caller has committed.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from inviter.db import db
@@ -35,6 +35,12 @@ def left(purpose: str, key: str, *, most: int, within: timedelta, now: datetime)
         Budget.purpose == purpose, Budget.key == key, Budget.began_at > now - within
     )
     return max(most - (db.session.scalar(query) or 0), 0)
+
+
+def give_back(purpose: str, key: str) -> None:
+    """One try was none of those that are counted."""
+    here = (Budget.purpose == purpose, Budget.key == key, Budget.spent > 0)
+    db.session.execute(update(Budget).where(*here).values(spent=Budget.spent - 1))
 
 
 def clear(purpose: str, key: str) -> None:

@@ -32,6 +32,7 @@ USE_CASES = (
         "drafts",
         "duplicates",
         "events",
+        "guessing",
         "invitations",
         "inviting",
         "joining",

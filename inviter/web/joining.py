@@ -11,12 +11,13 @@ from flask_babel import gettext as _
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import joining, team
+from inviter import guessing, joining, team
 from inviter.db import db
+from inviter.guessing import Verdict
 from inviter.joining import Closed
-from inviter.models import How, Invitation, Patient, User
+from inviter.models import Clinic, How, Invitation, Patient, User
 from inviter.status import Status
-from inviter.web import auth, formats, forms, guards
+from inviter.web import auth, formats, forms, guards, tries
 from inviter.web.fragments import respond
 from inviter.web.joining_forms import AcceptForm, CodeForm, FindForm
 
@@ -60,22 +61,20 @@ def code(slug: str) -> BaseResponse:
     """Enter an Invite Code. Whatever does not match gets the same answer."""
     clinic = team.clinic_at(slug) or abort(404)
     form = CodeForm(formdata=request.form)
+    status = 422
     if form.validate_on_submit():
-        invitation = joining.by_code(
-            clinic,
-            form.digits,
-            form.first_name.data or "",
-            form.last_name.data or "",
-            keys=guards.keys(),
-            now=g.now,
-        )
+        invitation, verdict = _tried(clinic, form)
         if invitation is not None:
             token = guards.keys().link_token(invitation.link_id, invitation.link_version)
             response = redirect(url_for("joining.accept", slug=slug), 303)
             return _remember(response, Proof(token, How.CODE))
-        form.refuse()
+        if verdict == Verdict.ADDRESS_SPENT:
+            form.wait()
+            status = tries.REFUSED
+        else:
+            form.refuse()
     errors = forms.errors_of(form)
-    status = 422 if errors else 200
+    status = status if errors else 200
     return respond(
         "joining/code.html", "content", status=status, form=form, errors=errors, clinic=clinic
     )
@@ -116,6 +115,21 @@ def joined(slug: str) -> BaseResponse:
     if invitation is None or not _is_mine(joining.patient_of(invitation)):
         return redirect(url_for("joining.code", slug=slug), 303)
     return respond("joining/joined.html", "content", clinic=invitation.clinic)
+
+
+def _tried(clinic: Clinic, form: CodeForm) -> tuple[Invitation | None, Verdict]:
+    """The same work for every try; what it counts is kept before anything is answered."""
+    first, last, keys = form.first_name.data or "", form.last_name.data or "", guards.keys()
+    network = tries.network(request.remote_addr or "")
+    this = guessing.Try(clinic, first, last, network, keys=keys)
+    verdict = this.count(now=g.now)
+    invitation = joining.by_code(clinic, form.digits, first, last, keys=keys, now=g.now)
+    if verdict != Verdict.MAY_TRY:
+        invitation = None
+    if invitation is not None:
+        this.give_back()
+    db.session.commit()
+    return invitation, verdict
 
 
 def _is_mine(patient: Patient | None) -> bool:

@@ -41,6 +41,15 @@ class CodeForm(FlaskForm):
             )
         ]
 
+    def wait(self) -> None:
+        """Said whatever was typed, once too much was tried from this address."""
+        self.code.errors = [
+            _(
+                "Too many tries from here. Try again in an hour, or open the link in the message"
+                " from the clinic."
+            )
+        ]
+
 
 class FindForm(FlaskForm):
     class Meta:

@@ -42,7 +42,7 @@ def may_try(purpose: str, account: str) -> bool:
 def is_address_within(purpose: str) -> bool:
     """Counts a try from this visitor's address; of IPv6 from its /64, which one household has."""
     name = f"{purpose}, address"
-    key = _key(name, _network(request.remote_addr or ""))
+    key = _key(name, network(request.remote_addr or ""))
     is_within = budgets.spend(name, key, most=MOST_FROM_ONE_ADDRESS, within=WINDOW, now=g.now)
     db.session.commit()
     g.tries_are_spent = not is_within
@@ -80,7 +80,8 @@ def _key(name: str, counted: str) -> str:
     return keys.mac(f"budget of {name}", counted)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """Whom an address stands for: of IPv6 its /64."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

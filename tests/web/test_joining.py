@@ -147,6 +147,34 @@ def test_what_does_not_match_gets_one_answer(
     assert len(answers) == 1
 
 
+def test_a_name_takes_ten_wrong_codes_and_then_not_even_the_right_one(
+    visitor: Visitor, code: str
+) -> None:
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    for typed in (*[wrong] * 10, code):
+        visitor.open("/join/northside").submit("Submit", **NAME, code=typed)
+        assert visitor.status == 422
+        assert GENERIC in visitor.text
+
+
+def test_an_address_takes_twenty_wrong_codes_and_is_told_to_wait(
+    visitor: Visitor, code: str
+) -> None:
+    for number in range(20):
+        name = {"first_name": "Eve", "last_name": "abcdefghijklmnopqrst"[number]}
+        visitor.open("/join/northside").submit("Submit", **name, code=code)
+        assert visitor.status == 422
+    visitor.open("/join/northside").submit("Submit", **NAME, code=code)
+    assert visitor.status == 429
+    assert "Too many tries from here. Try again in an hour" in visitor.text
+
+
+def test_the_right_code_is_not_counted(visitor: Visitor, code: str) -> None:
+    for _ in range(11):
+        visitor.open("/join/northside").submit("Submit", **NAME, code=code)
+        assert visitor.path == "/join/northside/accept"
+
+
 @pytest.mark.parametrize("typed", ["", "12345", "abcdef", "1234567", "0" * 10_000, "\0"])
 def test_what_is_no_code_says_how_codes_look(visitor: Visitor, typed: str) -> None:
     visitor.open("/join/northside").submit("Submit", **NAME, code=typed)
