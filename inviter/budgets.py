@@ -4,18 +4,18 @@ Keys are HMACs, made by the caller. A try counts once the caller has committed.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from inviter.db import db
+from inviter.db import db, insert
 from inviter.models import Budget
+
+LONGEST = timedelta(days=1)
+"""No budget is for more."""
 
 
 def spend(purpose: str, key: str, *, most: int, within: timedelta, now: datetime) -> bool:
     """Count one more try; whether it is within the budget. Of many at once no more than `most`."""
-    insert: Any = (postgresql if db.engine.dialect.name == "postgresql" else sqlite).insert
     statement = insert(Budget).values(purpose=purpose, key=key, began_at=now, spent=1)
     is_over = Budget.began_at <= now - within
     counted = statement.on_conflict_do_update(
@@ -46,3 +46,8 @@ def give_back(purpose: str, key: str) -> None:
 def clear(purpose: str, key: str) -> None:
     """Who showed that it is they begins anew."""
     db.session.execute(delete(Budget).where(Budget.purpose == purpose, Budget.key == key))
+
+
+def erase_old(*, now: datetime) -> None:
+    """Whose time is over counts for nothing."""
+    db.session.execute(delete(Budget).where(Budget.began_at <= now - LONGEST))

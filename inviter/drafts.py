@@ -5,13 +5,11 @@ What was sent is never offered again: a draft whose form has confirmed counts fo
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from inviter import inviting
-from inviter.db import across_clinics, db
+from inviter.db import across_clinics, db, insert
 from inviter.keys import Keys, Unreadable
 from inviter.models import Clinic, Draft, User
 
@@ -23,7 +21,6 @@ Fields = list[tuple[str, str]]
 
 def keep(clinic: Clinic, fields: Fields, *, key: str, by: User, keys: Keys, now: datetime) -> None:
     """In the place of what this person typed here before; `key` is that of their form."""
-    insert: Any = (postgresql if db.engine.dialect.name == "postgresql" else sqlite).insert
     sealed = keys.seal(_purpose(clinic, by), json.dumps(fields))
     kept = {"key": key, "sealed": sealed, "kept_at": now}
     statement = insert(Draft).values(clinic_id=clinic.id, user_id=by.id, **kept)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from inviter import drafts, imports, inviting_many
+from inviter import budgets, drafts, imports, inviting_many
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
@@ -63,9 +63,10 @@ class Importer:
             return True
 
     def erase_old(self, *, now: datetime | None = None) -> None:
-        """What may no longer be finished."""
+        """What may no longer be finished, and tries that count no more."""
         with self._context():
             now = now or server_now()
+            budgets.erase_old(now=now)
             drafts.erase_old(now=now)
             db.session.commit()
             for _ in imports.erase_old(now=now):

@@ -4,9 +4,11 @@ import threading
 from datetime import datetime, timedelta
 
 from flask import Flask
+from sqlalchemy import select
 
 from inviter import budgets
 from inviter.db import db
+from inviter.models import Budget
 
 HOUR = timedelta(hours=1)
 
@@ -61,3 +63,10 @@ def test_of_many_at_once_no_more_get_through(app: Flask, context: None, now: dat
     for thread in threads:
         thread.join(30)
     assert sorted(got) == [False] * 9 + [True] * 3
+
+
+def test_a_budget_whose_time_is_over_is_erased(context: None, now: datetime) -> None:
+    spend(now)
+    spend(now + HOUR, "younger")
+    budgets.erase_old(now=now + budgets.LONGEST)
+    assert db.session.scalars(select(Budget.key)).all() == ["younger"]
