@@ -17,8 +17,9 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, duplicates
 from inviter.activity import Action
 from inviter.contacts import Problem
-from inviter.db import across_clinics, bulk, change, db, has_grown, new_ids
+from inviter.db import across_clinics, change, db, has_grown, new_ids
 from inviter.listing import LAST, MOST_PAGES
+from inviter.many_rows import bulk
 from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
 from inviter.roster import Change, Checked, Fate
 from inviter.team import Provider

@@ -19,10 +19,11 @@ from inviter import activity, codes, duplicates, imports, invitations, outbox, r
 from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.contacts import Problem
-from inviter.db import across_clinics, any_of, bulk, change, db, has_grown, locked, new_ids
+from inviter.db import across_clinics, any_of, change, db, has_grown, locked, new_ids
 from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_ids
+from inviter.many_rows import bulk
 from inviter.models import (
     Channel,
     Delivery,

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from inviter import codes, crowd, demo, invitations, status, team
 from inviter.activity import Action
-from inviter.db import ID_SEQUENCE_BITS, Base, bulk, db
+from inviter.db import ID_SEQUENCE_BITS, Base, db
 from inviter.keys import Keys
+from inviter.many_rows import bulk
 from inviter.models import Activity, Channel, Clinic, Delivery, How, Invitation, Kind, Patient, User
 from inviter.status import DeliveryState, Sending
 

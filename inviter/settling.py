@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import activity, opt_outs
 from inviter.activity import Action
-from inviter.db import across_clinics, among, change, change_each, db
+from inviter.db import across_clinics, among, change, db
+from inviter.many_rows import change_each
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report

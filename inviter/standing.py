@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, select
 
 from inviter import status
-from inviter.db import among, change_each, db
+from inviter.db import among, db
+from inviter.many_rows import change_each
 from inviter.models import Channel, Delivery, Invitation, Kind, User
 
 

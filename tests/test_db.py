@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from inviter.db import FEW_ROWS, among, bulk, db, has_grown, reading
+from inviter.db import FEW_ROWS, among, db, has_grown, reading
+from inviter.many_rows import bulk
 from inviter.models import Activity, Channel, Clinic, Delivery, Invitation, Kind, User
 from inviter.status import DeliveryState
 from tests.conftest import NOW

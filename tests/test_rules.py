@@ -23,7 +23,7 @@ PURE = (
     *("reports", "roster", "search", "segments", "spreadsheets", "status", "unreadable"),
     *("workbooks", "xml_parts"),
 )
-STORAGE = ("db", "models")
+STORAGE = ("db", "many_rows", "models")
 USE_CASES = (
     *(
         "activity",

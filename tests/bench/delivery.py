@@ -37,9 +37,10 @@ from sqlalchemy import func, select, update
 
 from inviter import clock, outbox
 from inviter.config import ROOT
-from inviter.db import bulk, db, new_ids, reading
+from inviter.db import db, new_ids, reading
 from inviter.inviting_many import DELIVERY, INVITATION, TABLES
 from inviter.keys import Keys, new_link_id
+from inviter.many_rows import bulk
 from inviter.models import Attempt, Channel, Clinic, Delivery, Invitation, Kind, User
 from inviter.status import DeliveryState, Sending
 from tests.bench import databases

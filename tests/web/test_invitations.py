@@ -170,7 +170,7 @@ def test_an_error_is_told_with_its_reason_and_what_to_do(
         "Preview message",
         "Remove Invite",
     ]
-    assert ana.words(".primary") == ["Resend Invite"]
+    assert ana.words("main .primary") == ["Resend Invite"]
 
 
 @pytest.mark.parametrize("number", ["1", "9" * 18])
