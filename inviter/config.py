@@ -125,7 +125,7 @@ class _Reader:
             ),
             twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
-            require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "01"[not self._demo]) == "1",
+            require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "0" if self._demo else "1") == "1",
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
             upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),
             upload_max_rows=self._number("UPLOAD_MAX_ROWS", 100_000, 1, 1_000_000),

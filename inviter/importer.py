@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from inviter import budgets, drafts, imports, inviting_many
+from inviter import batches, budgets, drafts, imports, inviting_many
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
@@ -50,7 +50,7 @@ class Importer:
         with self._context():
             now = now or server_now()
             with reading():
-                batch = inviting_many.next_batch(
+                batch = batches.prepare(
                     keys=self._keys,
                     reader=self._reader,
                     sms=self._settings.sms != "off",

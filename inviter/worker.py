@@ -131,24 +131,25 @@ class Worker:
         return taken
 
     def _go_on(self) -> float:
-        """Settle what has ended, claim where there is room, wait for either."""
+        """Settle what has ended, claim where there is room, wait for either.
+
+        Of both many at once: a pass costs its statements, not its messages.
+        """
         self._wake.clear()
         with self._context():
             ended = [call for call in self._in_hand if call.done()]
             if ended:
                 self._settle(ended, server_now)
             room = self._threads * AHEAD - len(self._in_hand)
-            is_worth_it = (
-                room >= self._threads
-            )  # the more are claimed together, the less each costs
-            if is_worth_it and (self._is_more.is_set() or time.monotonic() >= self._look_at):
+            can_claim = room >= self._threads
+            if can_claim and (self._is_more.is_set() or time.monotonic() >= self._look_at):
                 self._is_more.clear()
                 if self._take(room, now=server_now()) == room:
                     self._is_more.set()
                 self._look_at = time.monotonic() + POLL
-        if not is_worth_it or not self._is_more.is_set():
+        if not can_claim or not self._is_more.is_set():
             self._wake.wait(POLL)
-        return GATHER if self._in_hand else 0  # as of claims, so of answers
+        return GATHER if self._in_hand else 0
 
     def _on_queued(self, _sender: object = None) -> None:
         self._is_more.set()

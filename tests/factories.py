@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from inviter import clock, contacts, demo, inviting, inviting_many, outbox, settling
+from inviter import batches, clock, contacts, demo, inviting, inviting_many, outbox, settling
+from inviter.batches import Batch
 from inviter.bulk import Reader
 from inviter.db import db
-from inviter.inviting_many import Batch
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.roster import Recipient
@@ -106,7 +106,7 @@ def invite(
 def next_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
     """Of the rows of a confirmed file, made ready to be invited."""
     reader = Reader(("CA", "US"))
-    return inviting_many.next_batch(keys=keys, reader=reader, sms=True, now=now, **more)
+    return batches.prepare(keys=keys, reader=reader, sms=True, now=now, **more)
 
 
 def invite_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:

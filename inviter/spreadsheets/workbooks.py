@@ -43,7 +43,7 @@ DAMAGE = (
     ExpatError,
     EOFError,
     LookupError,
-    NotImplementedError,
+    NotImplementedError,  # packed in a way that zipfile does not know
     OSError,
     RuntimeError,  # a part behind a password
     ValueError,

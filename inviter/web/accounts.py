@@ -13,7 +13,16 @@ from wtforms.validators import DataRequired
 from inviter import joining, outbox, team
 from inviter.db import db
 from inviter.models import Kind, SignIn, User
-from inviter.web import auth, browsers, formats, forms, second_factor, tries
+from inviter.web import (
+    auth,
+    browsers,
+    formats,
+    forms,
+    passwords,
+    second_factor,
+    sign_ins,
+    tries,
+)
 from inviter.web.fragments import respond
 
 bp = Blueprint("auth", __name__)
@@ -65,7 +74,7 @@ class NewPasswordForm(FlaskForm):
     def validate(self, extra_validators: Any = None) -> bool:
         if not super().validate(extra_validators):
             return False
-        problem = auth.password_problem(self.new_password.data, address=self.user.address)
+        problem = passwords.problem_of(self.new_password.data, address=self.user.address)
         self.new_password.errors = [problem] if problem else []
         return problem is None
 
@@ -163,7 +172,7 @@ def account() -> Response:
         patients=patients,
         back_url=back_url,
         has_second_factor=g.user.second_factor is not None,
-        sign_ins=[_item(each) for each in auth.sign_ins(g.user, now=g.now)],
+        sign_ins=[_item(each) for each in sign_ins.of(g.user, now=g.now)],
     )
 
 
@@ -186,7 +195,7 @@ def change_password() -> BaseResponse:
 @bp.post("/account/sign-ins/<name>/end")
 def end_sign_in(name: str) -> BaseResponse:
     """One of one's own, in another browser; one that has ended is no mistake."""
-    auth.end_sign_in(g.user, name)
+    sign_ins.end(g.user, name)
     flash(_("That browser is signed out."), "success")
     db.session.commit()
     return redirect(url_for("auth.account"), 303)
@@ -203,11 +212,11 @@ def sign_out_everywhere() -> BaseResponse:
 
 def _item(sign_in: SignIn) -> dict[str, str]:
     """A person's clinics may have several clocks, a patient none: the time is said as UTC."""
-    here = auth.is_this_sign_in(sign_in)
+    here = sign_ins.is_this(sign_in)
     return {
         "browser": browsers.shown(sign_in.browser),
         "since": formats.moment_utc(sign_in.started_at),
-        "url": "" if here else url_for("auth.end_sign_in", name=auth.name_of(sign_in)),
+        "url": "" if here else url_for("auth.end_sign_in", name=sign_ins.name_of(sign_in)),
     }
 
 

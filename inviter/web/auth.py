@@ -5,7 +5,6 @@ From Flask-Security come hashing and the login manager. Its own pages have no ro
 header are not there to be closed. Nothing here commits but `authenticate`.
 """
 
-import hashlib
 import re
 import secrets
 import threading
@@ -28,19 +27,17 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from flask_wtf.csrf import validate_csrf
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy import select, update
 from wtforms import ValidationError
 
 from inviter import contacts, team
 from inviter.config import Config
-from inviter.db import UtcDateTime, across_clinics, db
-from inviter.models import Membership, SignIn, User
-from inviter.web import browsers, drafts, tries
+from inviter.db import db
+from inviter.models import User
+from inviter.web import drafts, passwords, sign_ins, tries
 from inviter.web.fragments import leave_to, wants_fragment
 from inviter.web.looks import LOOK
 
-LONGEST_SIGN_IN = timedelta(hours=12)
 MOST_IDLE = timedelta(minutes=480)
 SEEN_EVERY = 30
 """Seconds: who goes on doing something gets a new cookie only so often."""
@@ -58,25 +55,13 @@ SESSIONLESS = frozenset(
 POLLS = ("imports.page", "invitations.page", "invite.sent")
 """Pages that look again by themselves: that keeps nobody signed in."""
 
-PASSWORD_LENGTH = 12
-PASSWORD_LIMIT = 128
-DIFFERENT_CHARACTERS = 5
-EASY = re.compile(  # what every guesser tries, and what adds nothing to it
-    r"[\W_]|\d{3,}|(.)\1{2,}|abcd\w?e?f?|qwerty(uiop)?|azerty(uiop)?|asdfgh(jkl)?|zxcvbnm?"
-    r"|p[a@4][s$5]{2}w[o0]rd|passwort|motdepasse|letmein|welcome|bienvenue|iloveyou|jetaime|secret"
-    r"|changeme|admin(istrator)?|login|master|dragon|monkey|shadow|sunshine|princess|football"
-    r"|baseball|hockey|superman|batman|starwars|summer|winter|spring|autumn|soleil|bonjour|canada"
-    r"|clini(c|que)|doct(or|eur)|hospital|patient|health|inviter|1q2w3e4r(5t)?|1qaz2wsx",
-    re.IGNORECASE,
-)
-
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\s\x00-\x1f\x7f]{0,2000}")
 
 SETTINGS: dict[str, Any] = {
     "PASSWORD_SCHEMES": ["argon2"],
     "PASSWORD_SINGLE_HASH": {"argon2"},
     "HASHING_SCHEMES": ["argon2"],
-    "PASSWORD_LENGTH_MIN": PASSWORD_LENGTH,
+    "PASSWORD_LENGTH_MIN": passwords.LENGTH,
     "RETURN_GENERIC_RESPONSES": True,
     "API_ENABLED_METHODS": ["session"],
     "EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
@@ -184,22 +169,11 @@ def sign_in(user: User, *, now: datetime, with_second_factor: bool = False) -> N
 
     A flash made before it is lost. Without the caller's commit the new cookie opens nothing.
     """
-    end_this_sign_in()
+    sign_ins.end_this()
     session.clear()
     flask_security.login_user(Account(user), remember=False, authn_via=["password"])
-    secret = secrets.token_urlsafe(32)
-    session["sign_in"], session["seen_at"] = secret, int(now.timestamp())
-    long_ago = SignIn.started_at <= now - LONGEST_SIGN_IN
-    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id, long_ago))
-    db.session.add(
-        SignIn(
-            secret_hash=_hashed(secret),
-            user_id=user.id,
-            started_at=now,
-            with_second_factor=with_second_factor,
-            browser=browsers.words_for(request.user_agent.string),
-        )
-    )
+    session["seen_at"] = int(now.timestamp())
+    sign_ins.begin(user, now=now, with_second_factor=with_second_factor)
 
 
 def needs_second_factor(user: User) -> bool:
@@ -208,34 +182,12 @@ def needs_second_factor(user: User) -> bool:
     return is_asked and (user.second_factor is not None or team.is_staff(user))
 
 
-def sign_ins(user: User, *, now: datetime) -> list[SignIn]:
-    """The browsers in which this person is signed in, the newest first."""
-    is_young = SignIn.started_at > now - LONGEST_SIGN_IN
-    query = select(SignIn).where(SignIn.user_id == user.id, is_young)
-    return list(db.session.scalars(query.order_by(SignIn.started_at.desc(), SignIn.secret_hash)))
-
-
-def name_of(row: SignIn) -> str:
-    """For its address: half of a hash leads to nothing."""
-    return row.secret_hash[:32]
-
-
-def end_sign_in(user: User, name: str) -> None:
-    """One of this person's; what is nobody's or someone else's stays as it is."""
-    is_named = func.substr(SignIn.secret_hash, 1, 32) == name
-    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id, is_named))
-
-
-def is_this_sign_in(row: SignIn) -> bool:
-    return row.secret_hash == _hashed(session.get("sign_in", ""))
-
-
 def sign_out() -> None:
     """Once the caller has committed, a copy of this browser's cookie is dead.
 
     The browser forgets the pages it kept. Not its cookies: the next page says what became of it.
     """
-    end_this_sign_in()
+    sign_ins.end_this()
     flask_security.logout_user()
     session.clear()
     after_this_request(_have_pages_forgotten)
@@ -248,7 +200,7 @@ def end_sign_ins(user: User) -> bool:
     """
     claim = update(User).where(User.id == user.id, User.fs_uniquifier == user.fs_uniquifier)
     found = db.session.execute(claim.values(fs_uniquifier=new_uniquifier()))
-    db.session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    sign_ins.end_all(user)
     return bool(found.rowcount == 1)  # type: ignore[attr-defined]
 
 
@@ -286,32 +238,17 @@ def written_alike(text: str) -> str:
 
 def hash_password(text: str) -> str:
     with _argon2:
-        return str(flask_security.hash_password(_normal(text)))
+        return str(flask_security.hash_password(passwords.normal(text)))
 
 
 def is_password(user: User | None, text: str) -> bool:
     """The same work without a user. A hash made at another cost is renewed; the caller commits."""
-    text = _normal(text)
+    text = passwords.normal(text)
     with _argon2:
-        if user is None or not user.password or len(text) > PASSWORD_LIMIT:
-            flask_security.hash_password(text[:PASSWORD_LIMIT])
+        if user is None or not user.password or len(text) > passwords.LIMIT:
+            flask_security.hash_password(text[: passwords.LIMIT])
             return False
         return bool(Account(user).verify_and_update_password(text))
-
-
-def password_problem(text: str, *, address: str = "") -> str | None:
-    """What is wrong with a new password, in words; None when nothing is."""
-    own = re.compile("|".join(re.findall(r"\w{3,}", address)), re.IGNORECASE)
-    problem: str | None = None
-    if len(text) < PASSWORD_LENGTH:
-        problem = _("Use at least %(length)s characters", length=PASSWORD_LENGTH)
-    elif len(_normal(text)) > PASSWORD_LIMIT:
-        problem = _("Use at most %(length)s characters", length=PASSWORD_LIMIT)
-    elif _is_easy(text):
-        problem = _("This is easy to guess. Use three or more words that do not belong together")
-    elif _is_easy(own.sub("", text)):
-        problem = _("Choose a password that is not made of your email or mobile number")
-    return problem
 
 
 def new_uniquifier() -> str:
@@ -369,18 +306,14 @@ def _is_own_form() -> bool:
     return True
 
 
-SIGNED_IN = (
-    select(User, SignIn.with_second_factor)
-    .join(SignIn, SignIn.user_id == User.id)
-    .options(joinedload(User.memberships).joinedload(Membership.clinic))
-    .where(
-        SignIn.secret_hash == bindparam("secret_hash"),
-        SignIn.started_at > bindparam("since", type_=UtcDateTime),
-        User.fs_uniquifier == bindparam("uniquifier"),
-        User.is_active,
-    )
-)
-"""With where they work, and how they signed in. Asked with every page, so built once."""
+def _signed_in(uniquifier: str) -> User | None:
+    """The person of this session, if they showed all that is asked of them."""
+    found = sign_ins.of_this_session(uniquifier)
+    if found is None:
+        return None
+    user, g.with_second_factor = found
+    is_asked = current_app.extensions["settings"].require_mfa and user.memberships
+    return user if g.with_second_factor or not is_asked else None
 
 
 def idle_minutes(user: User) -> int:
@@ -395,40 +328,7 @@ def idle_seconds() -> int:
     return minutes * 60 + SEEN_EVERY + 1
 
 
-@across_clinics()
-def _signed_in(uniquifier: str) -> User | None:
-    known = {
-        "secret_hash": _hashed(session.get("sign_in", "")),
-        "uniquifier": uniquifier,
-        "since": g.now - LONGEST_SIGN_IN,
-    }
-    found = db.session.execute(SIGNED_IN, known).unique().one_or_none()
-    if found is None:
-        return None
-    user, with_second_factor = found
-    is_asked = current_app.extensions["settings"].require_mfa and user.memberships
-    g.with_second_factor = with_second_factor
-    return user if with_second_factor or not is_asked else None
-
-
-def end_this_sign_in() -> None:
-    if secret := session.get("sign_in"):
-        db.session.execute(delete(SignIn).where(SignIn.secret_hash == _hashed(secret)))
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _reset_serializer() -> URLSafeTimedSerializer:
     """Not the library's: with SECRET_KEY_FALLBACKS that one signs by the oldest key."""
     keys = [*reversed(current_app.config["SECRET_KEY_FALLBACKS"]), current_app.config["SECRET_KEY"]]
     return URLSafeTimedSerializer(keys, salt="reset password")
-
-
-def _normal(text: str) -> str:
-    return str(current_app.extensions["security"].password_util.normalize(text))
-
-
-def _is_easy(text: str) -> bool:
-    return len(set(EASY.sub("", text.casefold()))) < DIFFERENT_CHARACTERS

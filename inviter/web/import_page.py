@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -11,60 +10,20 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 
-from inviter import imports, team
+from inviter import imports
 from inviter.bulk import Reader
-from inviter.contacts import N_
-from inviter.imports import TO_INVITE
 from inviter.listing import LAST, MOST_PAGES, Page
 from inviter.models import Import, ImportRow, ImportState, Invitation
 from inviter.roster import Fate
-from inviter.web import addresses, checked, formats, guards, import_rows, looks
+from inviter.web import addresses, formats, guards, import_rows, looks
 from inviter.web.import_rows import RowShown
+from inviter.web.import_shows import FATES, NOT_INVITED, WORDS, Show
 from inviter.web.mending_forms import RowToFix
 from inviter.web.pages import Pages, in_title, pages_of
 
 PER_PAGE = imports.PER_PAGE
 HEARD = "heard"
 """The argument that tells how many quarters of the progress were told of."""
-
-
-class Show(StrEnum):
-    """Which rows, as an address says it."""
-
-    FIX = "fix"
-    READY = "ready"
-    CHANGED = "changed"
-    DUPLICATE = "duplicate"
-    INVITED_BEFORE = "invited-before"
-    PATIENT = "patient"
-    SKIPPED = "skipped"
-    INVITED = "invited"
-
-
-FATES = {
-    Show.FIX: (Fate.NEEDS_FIXING,),
-    Show.READY: TO_INVITE,
-    Show.CHANGED: (Fate.CHANGED,),
-    Show.DUPLICATE: (Fate.DUPLICATE_IN_FILE,),
-    Show.INVITED_BEFORE: (Fate.ALREADY_INVITED,),
-    Show.PATIENT: (Fate.ALREADY_PATIENT,),
-    Show.SKIPPED: (Fate.SKIPPED,),
-    Show.INVITED: (Fate.INVITED,),
-}
-WORDS = {
-    Fate.NEEDS_FIXING: N_("Needs fixing"),
-    Fate.READY: N_("Ready"),
-    Fate.CHANGED: N_("Changed"),
-    Fate.DUPLICATE_IN_FILE: N_("Duplicate in file"),
-    Fate.ALREADY_INVITED: N_("Already invited"),
-    Fate.ALREADY_PATIENT: N_("Already a patient"),
-    Fate.SKIPPED: N_("Skipped"),
-    Fate.INVITED: N_("Invited"),
-}
-NOT_INVITED = (
-    *(Fate.NEEDS_FIXING, Fate.DUPLICATE_IN_FILE, Fate.ALREADY_INVITED),
-    *(Fate.ALREADY_PATIENT, Fate.SKIPPED),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,55 +290,3 @@ class ImportPage:
     @cached_property
     def _known(self) -> dict[int, Invitation]:
         return imports.known_invitations(self.page.rows)
-
-
-class ConfirmPage(ImportPage):
-    """The check before inviting: for whom, how many, and who."""
-
-    def __init__(self, made: Import, key: str, message: str = "") -> None:
-        super().__init__(made)
-        self._number = 1
-        self.key = key
-        self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
-        self.message = message if self.has_provider else self._no_provider
-
-    @cached_property
-    def show(self) -> Show:
-        """Nobody else is named here, also where none are left."""
-        return Show.READY
-
-    @property
-    def _no_provider(self) -> str:
-        """They have left since the file was uploaded."""
-        return _(
-            "%(name)s is no longer a provider at this clinic. Upload the file again for another.",
-            name=self.provider,
-        )
-
-    @property
-    def can_confirm(self) -> bool:
-        return bool(self.to_invite) and self.has_provider
-
-    @property
-    def number(self) -> str:
-        return f"{self.to_invite:,}"
-
-    @property
-    def rest(self) -> int:
-        """How many are not named here."""
-        return max(0, self.to_invite - PER_PAGE)
-
-    @property
-    def rest_words(self) -> str:
-        return ngettext("and %(num)d more patient", "and %(num)d more patients", self.rest)
-
-    @property
-    def rest_url(self) -> str:
-        return self.url(show=Show.READY.value, page=2)
-
-    @property
-    def people(self) -> Sequence[checked.Person]:
-        return [
-            checked.Person(each.name, each.email, each.phone, " ".join(each.notes))
-            for each in self.rows
-        ]

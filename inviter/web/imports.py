@@ -18,7 +18,9 @@ from inviter.models import Import
 from inviter.roster import Fate
 from inviter.web import addresses, formats, forms, guards, mending_forms
 from inviter.web.fragments import respond
-from inviter.web.import_page import WORDS, ConfirmPage, ImportPage
+from inviter.web.import_confirm import ConfirmPage
+from inviter.web.import_page import ImportPage
+from inviter.web.import_shows import WORDS
 from inviter.web.imports_list import ImportsList
 
 bp = Blueprint("imports", __name__, url_prefix="/c/<slug>/imports")

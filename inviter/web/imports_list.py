@@ -14,7 +14,7 @@ from inviter.listing import MOST_PAGES, Page
 from inviter.models import Import, ImportState
 from inviter.roster import Fate
 from inviter.web import formats
-from inviter.web.import_page import WORDS
+from inviter.web.import_shows import WORDS
 from inviter.web.pages import Pages, pages_of
 
 Counts = dict[Fate, int]

@@ -17,7 +17,7 @@ from inviter.guessing import Verdict
 from inviter.joining import Closed
 from inviter.models import Clinic, How, Invitation, Patient, User
 from inviter.status import Status
-from inviter.web import auth, formats, forms, guards, tries
+from inviter.web import auth, formats, forms, guards, passwords, tries
 from inviter.web.fragments import respond
 from inviter.web.joining_forms import AcceptForm, CodeForm, FindForm
 
@@ -188,7 +188,7 @@ def _account(form: AcceptForm) -> User | None:
 
 
 def _open_account(form: AcceptForm, address: str, password: str) -> User | None:
-    if problem := auth.password_problem(password, address=address):
+    if problem := passwords.problem_of(password, address=address):
         form.password.errors = [problem]
         return None
     return joining.open_account(

@@ -16,7 +16,7 @@ from wtforms import StringField
 from inviter import second_factor
 from inviter.db import db
 from inviter.models import User
-from inviter.web import auth, forms, guards, tries
+from inviter.web import auth, forms, guards, sign_ins, tries
 from inviter.web.fragments import respond
 
 bp = Blueprint("second_factor", __name__)
@@ -37,7 +37,7 @@ class CodeForm(FlaskForm):
 
 def begin(user: User) -> None:
     """The password was right. Nothing of the session before is left, and nobody is signed in."""
-    auth.end_this_sign_in()
+    sign_ins.end_this()
     session.clear()
     session[HALF] = {"who": user.fs_uniquifier, "at": int(g.now.timestamp())}
     if user.second_factor is None:

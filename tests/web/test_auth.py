@@ -22,7 +22,7 @@ import app as composition
 from inviter.config import Config
 from inviter.db import db, read_only
 from inviter.models import NO_CLINIC, Channel, Clinic, Delivery, Kind, SignIn, User
-from inviter.web import auth
+from inviter.web import auth, passwords
 from tests import factories
 from tests.conftest import database_url  # noqa: F401  (for TestBothDatabases)
 from tests.factories import PASSWORD, Cast
@@ -784,22 +784,22 @@ class TestPasswords:
     def test_good_ones_pass(self, app: Flask):
         with app.test_request_context():
             for text in GOOD_PASSWORDS:
-                assert auth.password_problem(text, address=ANA) is None, text
+                assert passwords.problem_of(text, address=ANA) is None, text
 
     def test_poor_ones_are_refused_with_a_reason(self, app: Flask):
         with app.test_request_context():
             for text, said in POOR_PASSWORDS:
-                assert said in (auth.password_problem(text, address=ANA) or ""), text
+                assert said in (passwords.problem_of(text, address=ANA) or ""), text
 
     def test_a_mobile_number_is_no_password(self, app: Flask):
         with app.test_request_context():
-            assert auth.password_problem("+1 306 555 0142", address=BEN)
-            assert auth.password_problem("13065550142ab", address=BEN)
+            assert passwords.problem_of("+1 306 555 0142", address=BEN)
+            assert passwords.problem_of("13065550142ab", address=BEN)
 
     def test_the_longest_password_can_sign_in(self, app: Flask):
         text = ("quantum fjord waltz " * 7)[:128]
         with app.test_request_context():
-            assert auth.password_problem(text) is None
+            assert passwords.problem_of(text) is None
             person = user()
             person.password = auth.hash_password(text)
             assert auth.is_password(person, text)

@@ -1,0 +1,66 @@
+"""The check before the patients of an uploaded file are invited."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from inviter import team
+from inviter.imports import PER_PAGE
+from inviter.models import Import
+from inviter.web import checked, guards
+from inviter.web.import_page import ImportPage
+from inviter.web.import_shows import Show
+
+
+class ConfirmPage(ImportPage):
+    """The check before inviting: for whom, how many, and who."""
+
+    def __init__(self, made: Import, key: str, message: str = "") -> None:
+        super().__init__(made)
+        self._number = 1
+        self.key = key
+        self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
+        self.message = message if self.has_provider else self._no_provider
+
+    @cached_property
+    def show(self) -> Show:
+        """Nobody else is named here, also where none are left."""
+        return Show.READY
+
+    @property
+    def _no_provider(self) -> str:
+        """They have left since the file was uploaded."""
+        return _(
+            "%(name)s is no longer a provider at this clinic. Upload the file again for another.",
+            name=self.provider,
+        )
+
+    @property
+    def can_confirm(self) -> bool:
+        return bool(self.to_invite) and self.has_provider
+
+    @property
+    def number(self) -> str:
+        return f"{self.to_invite:,}"
+
+    @property
+    def rest(self) -> int:
+        """How many are not named here."""
+        return max(0, self.to_invite - PER_PAGE)
+
+    @property
+    def rest_words(self) -> str:
+        return ngettext("and %(num)d more patient", "and %(num)d more patients", self.rest)
+
+    @property
+    def rest_url(self) -> str:
+        return self.url(show=Show.READY.value, page=2)
+
+    @property
+    def people(self) -> Sequence[checked.Person]:
+        return [
+            checked.Person(each.name, each.email, each.phone, " ".join(each.notes))
+            for each in self.rows
+        ]
