@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from inviter import cli, config, importer, logs, web, worker
 from inviter.config import CannotStart, Config
-from inviter.crew import Crew
+from inviter.crew import Companion, Crew
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
@@ -104,8 +104,17 @@ def crew_of(app: Flask, threads: int = worker.THREADS) -> Crew:
     return Crew(worker_of(app, threads), importer_of(app))
 
 
+def companion_of(settings: Config) -> Companion:
+    """The crew in a process of its own: as threads of the web's it would take the web's time."""
+    worker_command = (sys.executable, "-m", "flask", "--app", __file__, "worker")
+    its = ("--until-input-ends", "--threads", str(worker.THREADS))
+    return Companion(
+        (*worker_command, *its), {**os.environ, "INVITER_DEMO": str(int(settings.demo))}
+    )
+
+
 def main() -> None:
-    """Web and delivery in one process, on a database that is made, upgraded and filled."""
+    """Web, and delivery beside it, on a database that is made, upgraded and filled."""
     settings = config.read(os.environ, demo=True)
     app = create_app(settings, check=False)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -121,14 +130,14 @@ def main() -> None:
     except OSError as error:
         raise CannotStart(f"Port {settings.port} cannot be listened on: {error}") from None
     cli.greet(settings, password)
-    crew = crew_of(app)
-    thread = threading.Thread(target=crew.run, name="crew", daemon=True)
+    beside = companion_of(settings)
+    thread = threading.Thread(target=beside.run, name="companion", daemon=True)
     thread.start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server.run()
     finally:  # what is in flight is finished
-        crew.stop()
+        beside.stop()
         thread.join(timeout=LONGEST_CALL)
 
 

@@ -1,8 +1,10 @@
 """Commands: `flask --app app …`, and what `python app.py` says and fills in."""
 
+import os
 import re
 import signal
 import sys
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -62,12 +64,15 @@ def init(
         show_default=True,
         help="So many messages are handed over at once.",
     )
-    def worker_command(threads: int) -> None:
+    @click.option("--until-input-ends", is_flag=True, help="Stop when standard input ends too.")
+    def worker_command(threads: int, until_input_ends: bool) -> None:
         """Send what is queued and invite from files, until SIGTERM; then finish what is begun."""
         check(app)
         crew = crew_of(app, threads)
         signal.signal(signal.SIGTERM, lambda *_: crew.stop())
         signal.signal(signal.SIGINT, lambda *_: crew.stop())
+        if until_input_ends:
+            threading.Thread(target=_stop_when_input_ends, args=(crew,), daemon=True).start()
         crew.run()
 
     @app.cli.command("hold")
@@ -117,6 +122,12 @@ def init(
         click.echo(_sign_ins(password))
 
     _add_commands_on_people(app, accounts, check)
+
+
+def _stop_when_input_ends(crew: Crew) -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    crew.stop()
 
 
 def is_command() -> bool:

@@ -1,7 +1,8 @@
-"""What goes on beside the web: each a thread that works until it is stopped, whatever happens."""
+"""What goes on beside the web: each works until it is stopped, whatever happens."""
 
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -65,3 +66,33 @@ class Crew:
     def stop(self) -> None:
         for each in self._workers:
             each.stop()
+
+
+class Companion:
+    """A command in a process of its own, begun anew whenever it ends.
+
+    It is told to stop by the end of its standard input, which also comes where we are killed.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`, and it has finished what it had begun."""
+        keep_at(self._live, self._stopping)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _live(self) -> float:
+        """One life, from start to end."""
+        with subprocess.Popen(  # noqa: S603  (ours)
+            self._command, env=self._environment, stdin=subprocess.PIPE
+        ) as process:  # when this is left its input ends, and its end is waited for
+            while process.poll() is None and not self._stopping.wait(POLL):
+                pass
+        if not self._stopping.is_set():
+            log.error("worker ended, begins anew", code=process.returncode)
+        return LAST_AFTER_TROUBLE

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from blinker import Signal
 from sqlalchemy import (
     ColumnElement,
     and_,
-    event,
     exists,
     func,
     insert,
@@ -43,9 +41,6 @@ from inviter.models import (
 from inviter.reports import ARRIVED
 from inviter.standing import address_of, sent_for, sum_up
 from inviter.status import DeliveryState
-
-queued = Signal()
-"""Sent in the process that has committed new deliveries; others find them when they look."""
 
 ATTEMPTS: Any = Attempt.__table__
 LEASE = timedelta(minutes=2)
@@ -92,7 +87,6 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
         for channel in channels
     ]
     db.session.add_all(deliveries)
-    db.session.info["queued"] = True
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
 
 
@@ -131,7 +125,6 @@ def requeue(invitation: Invitation) -> None:
         .values(state=DeliveryState.QUEUED, reason=None)
     )
     if requeued:
-        db.session.info["queued"] = True
         sum_up(invitation.clinic_id, invitation.id)
 
 
@@ -183,7 +176,6 @@ def put_account_mail(user: User, kind: Kind, *, now: datetime) -> None:
             turn=turn(now, 0),
         )
     )
-    db.session.info["queued"] = True
 
 
 @across_clinics()
@@ -246,12 +238,6 @@ def _is_due(now: datetime, channel: Channel | None) -> ColumnElement[bool]:
     is_ripe = or_(Delivery.not_before.is_(None), Delivery.not_before <= now)
     is_due = and_(text(QUEUED), is_known, is_ripe)
     return is_due if channel is None else (Delivery.channel == channel) & is_due
-
-
-@event.listens_for(db.session, "after_commit")
-def _say_queued(session: Any) -> None:
-    if session.info.pop("queued", False):
-        queued.send()
 
 
 def _claimed_under(mark: str) -> list[Delivery]:

@@ -102,8 +102,7 @@ class Worker:
         self._troubles = Troubles()
         self._probed: set[Channel] = set()
         self._look_at = 0.0
-        self._is_more, self._wake, self._stopping = (threading.Event() for _ in range(3))
-        outbox.queued.connect(self._on_queued)
+        self._wake, self._stopping = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Until `stop`; then what is in flight is finished, and what was not begun released."""
@@ -142,18 +141,12 @@ class Worker:
                 self._settle(ended, server_now)
             room = self._threads * AHEAD - len(self._in_hand)
             can_claim = room >= self._threads
-            if can_claim and (self._is_more.is_set() or time.monotonic() >= self._look_at):
-                self._is_more.clear()
-                if self._take(room, now=server_now()) == room:
-                    self._is_more.set()
-                self._look_at = time.monotonic() + POLL
-        if not can_claim or not self._is_more.is_set():
+            if can_claim and time.monotonic() >= self._look_at:
+                is_more = self._take(room, now=server_now()) == room
+                self._look_at = 0.0 if is_more else time.monotonic() + POLL
+        if not can_claim or self._look_at:
             self._wake.wait(POLL)
         return GATHER if self._in_hand else 0
-
-    def _on_queued(self, _sender: object = None) -> None:
-        self._is_more.set()
-        self._wake.set()
 
     def _any_ended(self) -> Collection[Future[Result]]:
         return wait(self._in_hand, return_when=FIRST_COMPLETED).done

@@ -104,7 +104,7 @@ class Program:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Until it is killed at the end, without warning."""
+        """Until it is killed at the end with its worker, without warning."""
         with self.output.open("a") as output:
             process = subprocess.Popen(
                 [sys.executable, "app.py"],
@@ -112,6 +112,7 @@ class Program:
                 env=self._environment,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
         with process:
             try:
@@ -119,7 +120,7 @@ class Program:
                 assert process.poll() is None, self.output.read_text()
                 yield
             finally:
-                process.send_signal(signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
 
     def password(self) -> str:
         return self.output.read_text().partition("with the password")[2].split()[0]

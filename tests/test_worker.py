@@ -608,22 +608,6 @@ class TestRun:
                 assert calls.messages.get(timeout=LONG).to == f"{name}@example.org"
         assert states() == [SENT] * 2
 
-    def test_new_work_in_its_own_process_wakes_it(
-        self,
-        worker_with: WorkerWith,
-        cast: Cast,
-        keys: Keys,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setattr(worker, "POLL", LONG * 10)
-        calls = Calls()
-        with self.running(worker_with(calls)):
-            time.sleep(SOON)  # it has looked, and found nothing
-            who = recipient(email="ada@example.org")
-            invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
-            db.session.commit()
-            assert calls.messages.get(timeout=LONG / 2).to == "ada@example.org"
-
     def test_a_slow_call_keeps_no_other_waiting(
         self, worker_with: WorkerWith, invited: list[Invitation], cast: Cast, keys: Keys
     ) -> None:

@@ -1,6 +1,6 @@
 """Web and workers that die at named points, again and again, for `tests.bench.nemesis`.
 
-    python -m tests.bench.doomed NAME (web|worker|both) FOLDER --seed S --life N
+    python -m tests.bench.doomed NAME (web|worker) FOLDER --seed S --life N
 
 Each life is a process of its own, forked from this one, which has loaded all it needs. It dies
 where its turn says, after about N messages, and the next begins. FOLDER/NAME.pid holds who lives,
@@ -141,16 +141,7 @@ def live(what: str, fate: Fate) -> None:
     settings = app.extensions["settings"]
     server = waitress.create_server(app, host=settings.host, port=settings.port, threads=4)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    some = worker_of(app, fate)
-    thread = threading.Thread(target=some.run, daemon=True)
-    if what == "both":
-        thread.start()
-    try:
-        server.run()
-    finally:
-        some.stop()
-        if what == "both":
-            thread.join(10)
+    server.run()
 
 
 def fork(life: Callable[[], None], pid_file: Path) -> int:
@@ -174,7 +165,7 @@ def fork(life: Callable[[], None], pid_file: Path) -> int:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("name")
-    options.add_argument("what", choices=("web", "worker", "both"))
+    options.add_argument("what", choices=("web", "worker"))
     options.add_argument("folder", type=Path)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--life", type=int, default=15)
