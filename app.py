@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import String, column, inspect, select, table
 from sqlalchemy.exc import OperationalError
 
-from inviter import cli, config, importer, logs, web, worker
+from inviter import cli, config, importer, logs, sealer, web, worker
 from inviter.config import CannotStart, Config
 from inviter.crew import Companion, Crew
 from inviter.db import db
@@ -99,9 +99,13 @@ def importer_of(app: Flask) -> importer.Importer:
     return importer.Importer(context=app.app_context, settings=settings, keys=keys)
 
 
+def sealer_of(app: Flask) -> sealer.Sealer:
+    return sealer.Sealer(context=app.app_context, keys=app.extensions["keys"])
+
+
 def crew_of(app: Flask, threads: int = worker.THREADS) -> Crew:
-    """All that goes on beside the web: sending, and inviting from files."""
-    return Crew(worker_of(app, threads), importer_of(app))
+    """All that goes on beside the web: sending, inviting from files, sealing what happened."""
+    return Crew(worker_of(app, threads), importer_of(app), sealer_of(app))
 
 
 def companion_of(settings: Config) -> Companion:

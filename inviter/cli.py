@@ -27,11 +27,12 @@ from inviter import (
     second_factor,
     settling,
     team,
+    verifying,
 )
 from inviter.activity import Action
 from inviter.config import Config
 from inviter.crew import Crew
-from inviter.db import db
+from inviter.db import db, reading
 from inviter.keys import Keys
 from inviter.models import Clinic, User
 
@@ -122,6 +123,7 @@ def init(
         click.echo(_sign_ins(password))
 
     _add_commands_on_people(app, accounts, check)
+    _add_commands_on_activity(app, check)
 
 
 def _stop_when_input_ends(crew: Crew) -> None:
@@ -197,6 +199,33 @@ def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Fla
         when they sign in next. Be sure that it is they who ask."""
         check(app)
         click.echo(_reset_second_factor(email, accounts, clock.now()))
+
+
+def _add_commands_on_activity(app: Flask, check: Callable[[Flask], None]) -> None:
+    @app.cli.group("activity")
+    def activity_group() -> None:
+        """The record of who did what."""
+
+    @activity_group.command("verify")
+    @with_appcontext
+    def verify_command() -> None:
+        """Say whether any line was changed, taken away or put in since it was sealed."""
+        check(app)
+        counts = verifying.Counts()
+        well = True
+        with reading():
+            for each in verifying.troubles(keys=app.extensions["keys"], counts=counts):
+                well = False
+                click.echo(f"{each.clinic or 'all clinics'}: {each.place}: {each.what}")
+        click.echo(_verified(counts, well))
+        if not well:
+            raise SystemExit(1)
+
+
+def _verified(counts: verifying.Counts, well: bool) -> str:
+    verdict = "All well" if well else "Not as it was"
+    chains = f"{counts.clinics} clinics, {counts.seals} seals"
+    return f"{verdict}: {chains}, {counts.sealed} lines sealed, {counts.unsealed} not yet."
 
 
 def _hold(now: datetime) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -142,6 +142,16 @@ def new_ids(count: int) -> int:
         first = max(_ids.last + 1, stamp << ID_SEQUENCE_BITS | _ids.offset)
         _ids.last = first + count - 1
         return first
+
+
+def id_at(at: datetime) -> int:
+    """No id that was made before is higher, none made after is lower."""
+    return (int(at.timestamp() * 1000) - IDS_BEGIN_AT_MS) << ID_SEQUENCE_BITS
+
+
+def id_span(span: timedelta) -> int:
+    """By so much ids rise in that time."""
+    return int(span / timedelta(milliseconds=1)) << ID_SEQUENCE_BITS
 
 
 def insert(table: Any) -> Any:

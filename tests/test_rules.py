@@ -42,7 +42,7 @@ USE_CASES = (
     ),
     *("batches", "imports", "inviting_many", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
-    *("second_factor", "standing", "team"),
+    *("seals", "second_factor", "standing", "team", "verifying"),
 )
 EDGES = (
     *(
@@ -54,6 +54,7 @@ EDGES = (
         "large_demo",
         "logs",
         "messages",
+        "sealer",
         "senders",
         "web",
         "worker",
@@ -69,6 +70,7 @@ BETWEEN_EDGES = {
     "importer": {"config", "crew"},
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
+    "sealer": {"crew"},
     "web": {"config", "logs", "messages"},
     "worker": {"config", "crew", "logs", "messages", "senders"},
 }

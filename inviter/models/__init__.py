@@ -31,6 +31,7 @@ from inviter.models.messages import (
     Pause,
 )
 from inviter.models.people import NO_CLINIC, Clinic, Membership, RecoveryCode, SignIn, User
+from inviter.models.seals import Seal, SealHead
 
 __all__ = [
     "EXPIRING",
@@ -62,6 +63,8 @@ __all__ = [
     "Pause",
     "ProviderEvent",
     "RecoveryCode",
+    "Seal",
+    "SealHead",
     "SignIn",
     "User",
 ]

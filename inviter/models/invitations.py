@@ -230,7 +230,10 @@ class Patient(Base):
 
 
 class Activity(Base):
-    """Who did what, when: ids and names of fields, never values. Lines are only ever added."""
+    """Who did what, when: ids and names of fields, never values.
+
+    Lines are only ever added: a trigger refuses all else, and the seals show it.
+    """
 
     __tablename__ = "activity"
 
@@ -242,4 +245,7 @@ class Activity(Base):
     invitation_id: Mapped[int | None]
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
-    __table_args__ = (Index("ix_activity_invitation", "clinic_id", "invitation_id"),)
+    __table_args__ = (
+        Index("ix_activity_invitation", "clinic_id", "invitation_id"),
+        Index("ix_activity_at", "clinic_id", "at", "id"),
+    )
