@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import insert, select
 
-from inviter import opt_outs
+from inviter import budgets, opt_outs
 from inviter.db import db
+from inviter.keys import Keys
 from inviter.models import Activity, Invitation, User
 
 ACTIVITIES: Any = Activity.__table__
@@ -38,6 +39,21 @@ class Action(StrEnum):
     IMPORTED = "file invited"
     IMPORT_CANCELLED = "import cancelled"
     SECOND_FACTOR_RESET = "second factor reset"
+    VIEWED = "viewed"
+
+
+class View(StrEnum):
+    """What someone looked at."""
+
+    INVITED = "invited"
+    PATIENTS = "patients"
+    INVITATION = "invitation"
+    IMPORT = "import"
+    ACTIVITY = "activity"
+
+
+VIEWED_EVERY = timedelta(minutes=15)
+"""Who looks at the same again within it is not written down again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +95,38 @@ def record_all(lines: Iterable[dict[str, Any]]) -> None:
         db.session.connection().execute(insert(ACTIVITIES), rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Someone looked at something of a clinic; at which invitation or file, where it is one."""
+
+    clinic_id: int
+    by_id: int
+    view: View
+    thing_id: int | None = None
+
+
+def viewed(look: Look, *, keys: Keys, now: datetime) -> bool:
+    """Whether it had to be written down. By the budget it is once, however many look at once."""
+    key = keys.mac("viewed", f"{look.clinic_id} {look.by_id} {look.view} {look.thing_id}")
+    if not budgets.spend("viewed", key, most=1, within=VIEWED_EVERY, now=now):
+        return False
+    at_import = {"import_id": look.thing_id} if look.view == View.IMPORT else {}
+    db.session.add(
+        Activity(
+            clinic_id=look.clinic_id,
+            at=now,
+            by_id=look.by_id,
+            action=Action.VIEWED,
+            invitation_id=look.thing_id if look.view == View.INVITATION else None,
+            details={"view": look.view, **at_import},
+        )
+    )
+    db.session.flush()
+    return True
+
+
 def of(invitation: Invitation) -> list[Line]:
-    """All that happened to an invitation, the newest last.
+    """All that happened to an invitation, the newest last. Who looked at it is another question.
 
     Of one from a file the record has a line for its whole batch: who invited whom, and when, the
     invitation says itself.
@@ -88,7 +134,11 @@ def of(invitation: Invitation) -> list[Line]:
     found = db.session.execute(
         select(Activity.at, Activity.action, User.name, Activity.details)
         .outerjoin(User, User.id == Activity.by_id)
-        .where(Activity.clinic_id == invitation.clinic_id, Activity.invitation_id == invitation.id)
+        .where(
+            Activity.clinic_id == invitation.clinic_id,
+            Activity.invitation_id == invitation.id,
+            Activity.action != Action.VIEWED,
+        )
         .order_by(Activity.at, Activity.id)
     )
     lines = [Line(at, Action(action), name or None, details) for at, action, name, details in found]

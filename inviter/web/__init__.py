@@ -33,6 +33,7 @@ from inviter.web import (
     navigation,
     patients,
     policy,
+    reads,
     rows_to_fix,
     second_factor,
     selected,
@@ -74,6 +75,7 @@ def init(app: Flask) -> None:
     navigation.init(app)
     errors.init(app)
     auth.init(app)
+    reads.init(app)
     for module in (
         accounts,
         columns,
