@@ -53,6 +53,17 @@ def providers(clinic: Clinic) -> tuple[Provider, ...]:
     return tuple(sorted(found, key=lambda each: (contacts.fold(each.name), each.name, each.id)))
 
 
+def people(clinic: Clinic) -> dict[int, str]:
+    """The names of all who work here or did, in their order."""
+    query = (
+        select(USERS.id, USERS.name)
+        .join_from(User.__table__, Membership.__table__, MEMBERS.user_id == USERS.id)
+        .where(MEMBERS.clinic_id == clinic.id)
+    )
+    found = db.session.execute(query).all()
+    return dict(tuple(each) for each in sorted(found, key=lambda each: contacts.fold(each.name)))
+
+
 def providers_for(member: Membership, everyone: Sequence[Provider]) -> list[Provider]:
     """Whom this member may invite for: a provider in their own name, a Clinic Admin for anyone.
 

@@ -33,6 +33,7 @@ USE_CASES = (
         "duplicates",
         "events",
         "guessing",
+        "happenings",
         "invitations",
         "inviting",
         "joining",

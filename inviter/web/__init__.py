@@ -14,6 +14,7 @@ from inviter.config import Config
 from inviter.db import db, end_reading, read_only
 from inviter.web import (
     accounts,
+    activity,
     assets,
     auth,
     columns,
@@ -78,6 +79,7 @@ def init(app: Flask) -> None:
     reads.init(app)
     for module in (
         accounts,
+        activity,
         columns,
         drafts,
         export,

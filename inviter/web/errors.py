@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from inviter import logs
+from inviter import logs, team
 from inviter.db import db
 from inviter.readdressing import OutOfCodes
 from inviter.web import auth
@@ -41,6 +41,8 @@ def _refused(error: HTTPException) -> Response:
                 _("Page not found"),
                 _("Check the address, or begin at the start page."),
             )
+        case 403 if g.get("clinic"):
+            heading, text = _("Only for Clinic Admins"), _whom_to_ask()
         case 413:
             heading, text = _("That is too much at once"), _("Nothing was sent. Send less at once.")
         case 405:
@@ -51,6 +53,16 @@ def _refused(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         page.headers["Allow"] = ", ".join(error.valid_methods)
     return page
+
+
+def _whom_to_ask() -> str:
+    """Who can give access."""
+    names = ", ".join(each.name for each in team.admins(g.clinic))
+    return _(
+        "Nothing was sent. Ask a Clinic Admin of %(clinic)s: %(names)s.",
+        clinic=g.clinic.name,
+        names=names,
+    )
 
 
 def _out_of_date(_error: CSRFError) -> Response:

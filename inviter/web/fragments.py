@@ -49,7 +49,7 @@ def respond(
 
 def _news(block: str, context: dict[str, Any]) -> str:
     """What is to be heard of a list that was redrawn, and of a file whose patients are invited."""
-    if block == "progress":
+    if block in ("progress", "happenings"):
         return context["page"].news
     return context["listing"].news if block in ("list", "results", "row") else ""
 

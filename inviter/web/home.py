@@ -13,7 +13,12 @@ bp = Blueprint("home", __name__)
 LAST_CLINIC = "clinic"
 LAST_CLINIC_SECONDS = 365 * 24 * 60 * 60
 
-PAGES = {"invite": "invite.page", "patients": "listing.patients", "imports": "imports.index"}
+PAGES = {
+    "activity": "activity.page",
+    "invite": "invite.page",
+    "patients": "listing.patients",
+    "imports": "imports.index",
+}
 
 
 @bp.get("/")
@@ -33,6 +38,8 @@ def switch() -> Response:
     """Select Clinic: the same page of another clinic of one's own."""
     clinic = guards.clinic_at(request.args.get("to", ""))
     page = PAGES.get(request.args.get("page", ""), "invite.page")
+    if page == "activity.page" and not g.memberships[clinic].is_admin:
+        page = "invite.page"
     flash(_("Now showing %(clinic)s", clinic=clinic.name), "live")
     return redirect(url_for(page, slug=clinic.slug), 303)
 

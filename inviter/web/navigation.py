@@ -109,6 +109,10 @@ def _places(clinic: Clinic) -> list[Place]:
         Place(_("Patients"), patients, here in ("listing", "patients")),
         Place(_("Imports"), files, here == "imports"),
     ]
+    member: Membership | None = g.memberships.get(clinic)
+    if member and member.is_admin:
+        happened = url_for("activity.page", slug=clinic.slug)
+        places.append(Place(_("Activity"), happened, here == "activity"))
     if "mailbox" in current_app.blueprints:
         mailbox = url_for("mailbox.mailbox")
         places.append(Place(_("Mailbox (demo)"), mailbox, here == "mailbox"))

@@ -16,6 +16,7 @@ from inviter.db import db
 from inviter.keys import Keys
 
 SHOWS = {
+    "activity.page": View.ACTIVITY,
     "imports.page": View.IMPORT,
     "invitations.page": View.INVITATION,
     "invite.page": View.INVITED,
