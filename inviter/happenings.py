@@ -132,6 +132,11 @@ def page(where: Conditions, *, before: Spot | None = None, after: Spot | None = 
     )
 
 
+def earlier(where: Conditions, now: datetime) -> Conditions:
+    """Without what happens from now on."""
+    return [*where, Activity.at < now]
+
+
 def count(where: Conditions) -> int:
     return db.session.scalar(select(func.count()).select_from(Activity).where(*where)) or 0
 

@@ -83,6 +83,8 @@ def test_staff_pages(ana: Person) -> None:
     check(ana, "patients")
     page.goto("/c/northside/imports")
     check(ana, "imports")
+    page.goto("/c/northside/activity")
+    check(ana, "activity")
     page.goto("/account")
     check(ana, "account")
     page.goto("/account/password")

@@ -35,7 +35,7 @@ def export(slug: str) -> BaseResponse:
     guards.admins_only()
     shown = ActivityList(request.form)
     try:
-        where = happenings.conditions(g.clinic, shown.wanted)
+        where = happenings.earlier(happenings.conditions(g.clinic, shown.wanted), g.now)
     except TooMany:
         flash(shown.empty, "notice")
         return redirect(shown.url, 303)

@@ -57,12 +57,10 @@ def _refused(error: HTTPException) -> Response:
 
 def _whom_to_ask() -> str:
     """Who can give access."""
-    names = ", ".join(each.name for each in team.admins(g.clinic))
-    return _(
-        "Nothing was sent. Ask a Clinic Admin of %(clinic)s: %(names)s.",
-        clinic=g.clinic.name,
-        names=names,
-    )
+    who = {"clinic": g.clinic.name, "names": ", ".join(each.name for each in team.admins(g.clinic))}
+    if request.method == "POST":
+        return _("Nothing was changed. Ask a Clinic Admin of %(clinic)s: %(names)s.", **who)
+    return _("Ask a Clinic Admin of %(clinic)s: %(names)s.", **who)
 
 
 def _out_of_date(_error: CSRFError) -> Response:
