@@ -183,6 +183,25 @@ def test_a_swap_of_two_seals_is_found(lines: list[int], cast: Cast, keys: Keys) 
     assert places == ["seal 1", "seal 2"]
 
 
+def test_a_seal_from_another_course_of_things_is_found(
+    app: Flask, lines: list[int], cast: Cast, keys: Keys
+) -> None:
+    """Made by us, as on a copy of the database, and put where later ones build on another."""
+    kept = add(cast.northside, cast, 1)
+    other = seals.prepare(cast.northside.id, keys=keys, now=clock.now() + 3 * SEALED)
+    db.session.rollback()
+    assert other is not None
+    unwanted = add(cast.northside, cast, 1)
+    seal(app, after=4 * SEALED)
+    add(cast.northside, cast, 1)
+    seal(app, after=5 * SEALED)
+    assert found(keys) == []
+    here = (Seal.clinic_id == cast.northside.id, Seal.number == 3)
+    same = {"ids": seals.pack(kept), "mac": other.mac, "sealed_at": other.sealed_at}
+    meddle(update(Seal).where(*here).values(**same), delete(Activity).where(of(unwanted)))
+    assert [place.partition(",")[0] for _, place, _ in found(keys)] == ["seal 4"]
+
+
 def test_a_line_put_in_among_old_ones_is_found(lines: list[int], cast: Cast, keys: Keys) -> None:
     before = clock.now() - timedelta(hours=3)
     old = {"clinic_id": cast.northside.id, "id": id_at(before), "at": before}
