@@ -13,9 +13,10 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, outbox
 from inviter.activity import Action
 from inviter.contacts import name_key
-from inviter.db import across_clinics, change, db, insert, new_id
+from inviter.db import change, db, insert, new_id
 from inviter.keys import Keys, link_id_in
 from inviter.models import MOST_CODE_TRIES, Clinic, How, Invitation, Patient, User
+from inviter.scope import across_clinics
 from inviter.status import Status
 
 WHAT_STAFF_CHANGE = (
