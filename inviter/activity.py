@@ -33,6 +33,8 @@ class Action(StrEnum):
     PROVIDER_CHANGED = "provider changed"
     CODE_SHOWN = "code shown"
     CODE_GIVEN = "code given"
+    CODE_BLOCKED = "code tried too often"
+    CODE_REPLACED = "code replaced"
     PATIENT_REMOVED = "patient removed"
     EXPORTED = "exported"
     UPLOADED = "file uploaded"

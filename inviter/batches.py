@@ -16,12 +16,13 @@ from sqlalchemy.orm import joinedload
 from inviter import codes, invitations, roster
 from inviter.bulk import Reader
 from inviter.contacts import Problem
-from inviter.db import across_clinics, any_of, db
+from inviter.db import any_of, db
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_ids
 from inviter.models import Channel, Import, ImportRow, ImportState, Invitation
 from inviter.readdressing import MOST_DRAWS, OutOfCodes
 from inviter.roster import Recipient
+from inviter.scope import across_clinics
 from inviter.spreadsheets import Row
 from inviter.status import Sending
 

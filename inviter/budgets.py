@@ -3,6 +3,7 @@
 Keys are HMACs, made by the caller. A try counts once the caller has committed.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, select, update
@@ -10,8 +11,8 @@ from sqlalchemy import case, delete, select, update
 from inviter.db import db, insert
 from inviter.models import Budget
 
-LONGEST = timedelta(days=1)
-"""No budget is for more."""
+LONGEST = timedelta(days=8)
+"""No budget is for more, nor is any asked for later."""
 
 
 def spend(purpose: str, key: str, *, most: int, within: timedelta, now: datetime) -> bool:
@@ -35,6 +36,12 @@ def left(purpose: str, key: str, *, most: int, within: timedelta, now: datetime)
         Budget.purpose == purpose, Budget.key == key, Budget.began_at > now - within
     )
     return max(most - (db.session.scalar(query) or 0), 0)
+
+
+def spent(purpose: str, keys: Collection[str]) -> list[int]:
+    """How much of each of these there was, whenever; of what was not begun none is told."""
+    query = select(Budget.spent).where(Budget.purpose == purpose, Budget.key.in_(keys))
+    return list(db.session.scalars(query))
 
 
 def give_back(purpose: str, key: str) -> None:

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from inviter import contacts, search
 from inviter.db import UtcDateTime, holds
 from inviter.keys import Keys
-from inviter.models import EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation
+from inviter.models import BLOCKED, EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation
 from inviter.status import Moment, Status
 from inviter.team import Provider
 
@@ -68,6 +68,7 @@ class Attention(StrEnum):
     """What someone should do something about."""
 
     CODE = "code"
+    BLOCKED = "blocked"
     ERROR = "error"
     SOON = "soon"
     EXPIRED = "expired"
@@ -233,6 +234,8 @@ def needs(kind: Attention) -> ColumnElement[bool]:
     """The first part of each is the rule of a small index."""
     if kind == Attention.CODE:
         return and_(text(WITHOUT_MESSAGE), INVITATION.expires_at > NOW)
+    if kind == Attention.BLOCKED:
+        return and_(text(BLOCKED), INVITATION.expires_at > NOW)
     if kind == Attention.ERROR:
         return and_(text(TROUBLED), has_status(Status.ERROR_SENDING, is_listed=True))
     if kind == Attention.EXPIRED:

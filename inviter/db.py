@@ -46,6 +46,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from inviter import clock
+from inviter.scope import across_clinics
 
 IDS_BEGIN_AT_MS = 1_577_836_800_000  # 1 January 2020
 ID_SEQUENCE_BITS = 22
@@ -60,8 +61,6 @@ CHECKPOINT_PAGES = 4_000
 read_only: ContextVar[bool] = ContextVar("read_only", default=False)
 """Set for requests that only read: the database holds them to it, and on SQLite they do not wait
 for the one writer."""
-
-crosses_clinics: ContextVar[bool] = ContextVar("crosses_clinics", default=False)
 
 
 NAMES = {
@@ -258,19 +257,6 @@ def reading() -> Iterator[None]:
     finally:
         db.session.rollback()
         read_only.reset(token)
-
-
-@contextmanager
-def across_clinics() -> Iterator[None]:
-    """For what is no one clinic's: who signs in, what a link opens, the worker, what providers say.
-
-    All else names its clinic in every statement on a clinic's table, which the tests hold it to.
-    """
-    token = crosses_clinics.set(True)
-    try:
-        yield
-    finally:
-        crosses_clinics.reset(token)
 
 
 def end_reading() -> None:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from inviter import inviting
-from inviter.db import across_clinics, db, insert
+from inviter.db import db, insert
 from inviter.keys import Keys, Unreadable
 from inviter.models import Clinic, Draft, User
+from inviter.scope import across_clinics
 
 KEPT_FOR = timedelta(days=1)
 

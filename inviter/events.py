@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy import select, tuple_, update
 
 from inviter import activity, opt_outs, reports
-from inviter.db import across_clinics, change, db, insert
+from inviter.db import change, db, insert
 from inviter.models import NO_CLINIC, Attempt, Channel, Delivery, Invitation, ProviderEvent
 from inviter.reports import OPTING_OUT, Fact, Report
+from inviter.scope import across_clinics
 from inviter.settling import ACTIONS
 from inviter.standing import sum_up
 

@@ -42,7 +42,9 @@ KINDS: dict[Kind, tuple[Action, ...]] = {
         *(Action.SENT, Action.DELIVERED, Action.FAILED, Action.IN_DOUBT, Action.SUPPRESSED),
         *(Action.OPTED_OUT, Action.OPTED_IN),
     ),
-    Kind.CODES: (Action.CODE_SHOWN, Action.CODE_GIVEN),
+    Kind.CODES: (
+        *(Action.CODE_SHOWN, Action.CODE_GIVEN, Action.CODE_BLOCKED, Action.CODE_REPLACED),
+    ),
     Kind.CONTACTS: (Action.CONTACT_CHANGED, Action.PROVIDER_CHANGED),
     Kind.FILES: (Action.UPLOADED, Action.IMPORTED, Action.IMPORT_CANCELLED),
     Kind.LOOKS: (Action.VIEWED, Action.EXPORTED),

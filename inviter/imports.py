@@ -17,11 +17,12 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, duplicates
 from inviter.activity import Action
 from inviter.contacts import Problem
-from inviter.db import across_clinics, change, db, has_grown, new_ids
+from inviter.db import change, db, has_grown, new_ids
 from inviter.listing import LAST, MOST_PAGES
 from inviter.many_rows import bulk
 from inviter.models import Clinic, Import, ImportRow, ImportState, Invitation, User
 from inviter.roster import Change, Checked, Fate
+from inviter.scope import across_clinics
 from inviter.team import Provider
 
 KEEP_FOR = timedelta(days=7)

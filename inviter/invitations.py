@@ -125,6 +125,7 @@ def resend(
         generation=seen + 1,
         resent_at=now,
         expires_at=expiry(clinic, now),
+        code_tries=0,
     )
     outbox.withdraw(invitation, because=Action.RESENT)
     _reload(invitation)
@@ -236,7 +237,7 @@ def give_code(
     invitation: Invitation, *, how: GivenHow, to: GivenTo, by: User, now: datetime
 ) -> None:
     """Note that the code was handed over. Raises Closed."""
-    _change_or_refuse(invitation, code_given_at=now)
+    _change_or_refuse(invitation, code_given_at=now, code_tries=0)
     _record(Action.CODE_GIVEN, invitation, by, now, how=how, to=to)
     _reload(invitation)
 

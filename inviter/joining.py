@@ -13,9 +13,10 @@ from sqlalchemy.orm import joinedload
 from inviter import activity, outbox
 from inviter.activity import Action
 from inviter.contacts import name_key
-from inviter.db import across_clinics, change, db, insert, new_id
+from inviter.db import change, db, insert, new_id
 from inviter.keys import Keys, link_id_in
-from inviter.models import Clinic, How, Invitation, Patient, User
+from inviter.models import MOST_CODE_TRIES, Clinic, How, Invitation, Patient, User
+from inviter.scope import across_clinics
 from inviter.status import Status
 
 WHAT_STAFF_CHANGE = (
@@ -49,12 +50,14 @@ def by_link(token: str, *, keys: Keys) -> Invitation | None:
 def by_code(
     clinic: Clinic, code: str, first: str, last: str, *, keys: Keys, now: datetime
 ) -> Invitation | None:
-    """The open invitation with this code and this name; None for every kind of mismatch."""
+    """The open invitation with this code and this name; None for every kind of mismatch, also
+    where wrong codes came with the name too often."""
     invitation = db.session.scalar(
         _with_people().where(
             Invitation.clinic_id == clinic.id,
             Invitation.code_mac.in_(keys.code_macs(code, clinic_id=clinic.id)),
             Invitation.name_key == name_key(first, last),
+            Invitation.code_tries <= MOST_CODE_TRIES,
         )
     )
     return invitation if invitation and closed_by(invitation, now=now) is None else None
@@ -63,6 +66,12 @@ def by_code(
 def has_name(invitation: Invitation, first: str, last: str) -> bool:
     """Whether this is the name by which the clinic knows the patient, but for case and marks."""
     return invitation.name_key == name_key(first, last)
+
+
+def has_contact(invitation: Invitation, email: str | None, number: str | None) -> bool:
+    """Whether the clinic has this email or number for the patient."""
+    has_email = email is not None and invitation.email == email
+    return has_email or (number is not None and invitation.phone == number)
 
 
 def closed_by(invitation: Invitation, *, now: datetime) -> Status | None:

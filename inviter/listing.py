@@ -59,6 +59,7 @@ class InvitedRow(NamedTuple):
     email: str | None
     can_text: bool
     code: str | None
+    code_tries: int
     generation: int
     status: Status
     sent: Sequence[Sent]
@@ -192,6 +193,7 @@ ROWS = (
         INVITATION.removed_at,
         INVITATION.code_sealed,
         INVITATION.code_given_at,
+        INVITATION.code_tries,
         INVITATION.generation,
         INVITATION.sending,
         INVITATION.doubt_since,
@@ -288,6 +290,7 @@ def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> Invite
         email=facts.email,
         can_text=facts.can_text,
         code=code_of(facts, keys=place.keys),
+        code_tries=facts.code_tries,
         generation=facts.generation,
         status=status.of(facts, now=place.at.now, doubt_after=place.at.doubt_after),
         sent=_sent(lines),

@@ -26,7 +26,7 @@ from sqlalchemy.orm import joinedload
 
 from inviter import opt_outs, status
 from inviter.activity import Action
-from inviter.db import across_clinics, change, db, locked
+from inviter.db import change, db, locked
 from inviter.models import (
     NO_CLINIC,
     QUEUED,
@@ -39,6 +39,7 @@ from inviter.models import (
     User,
 )
 from inviter.reports import ARRIVED
+from inviter.scope import across_clinics
 from inviter.standing import address_of, sent_for, sum_up
 from inviter.status import DeliveryState
 

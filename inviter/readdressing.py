@@ -4,6 +4,7 @@ Whoever got a message holds link, code and name (security.md, "The link").
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,21 @@ def readdress(
     raise OutOfCodes(invitation.clinic_id)
 
 
+def replace_code(invitation: Invitation, *, keys: Keys, new_code: Callable[[], str]) -> None:
+    """Code and link open nothing now, and the new ones are nobody's yet: staff hand them over.
+
+    The caller has locked the invitation.
+    """
+    outbox.withdraw(invitation, because=Action.CODE_REPLACED)
+    here = (Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id)
+    for _ in range(MOST_DRAWS):
+        values = _another_code(invitation, keys, new_code())
+        with suppress(IntegrityError), db.session.begin_nested():
+            change(update(Invitation).where(*here).values(**values))
+            return
+    raise OutOfCodes(invitation.clinic_id)
+
+
 def _write(
     invitation: Invitation,
     email: str | None,
@@ -96,6 +112,8 @@ def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, An
         "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
         "code_mac": keys.code_mac(code, clinic_id=clinic_id),
         "code_given_at": None,
+        "code_tries": 0,
+        "wrong_names": 0,
         "link_version": invitation.link_version + 1,
         "generation": invitation.generation + 1,
         "sending": Sending.NONE,

@@ -17,9 +17,10 @@ from typing import Any
 
 from sqlalchemy import Row, exists, func, select, update
 
-from inviter.db import across_clinics, change, db, id_at, id_span, insert
+from inviter.db import change, db, id_at, id_span, insert
 from inviter.keys import Keys
 from inviter.models import NO_CLINIC, Activity, Clinic, Seal, SealHead
+from inviter.scope import across_clinics
 
 SETTLE = timedelta(minutes=5)
 """So old a line is sealed: nearly all that began before it are committed by then."""

@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import activity, opt_outs
 from inviter.activity import Action
-from inviter.db import across_clinics, among, change, db
+from inviter.db import among, change, db
 from inviter.many_rows import change_each
 from inviter.models import Answer, Attempt, Delivery, Invitation
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
+from inviter.scope import across_clinics
 from inviter.standing import address_of, sum_up_all
 from inviter.status import DeliveryState
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import BigInteger, bindparam, select
 
 from inviter import contacts
-from inviter.db import across_clinics, db
+from inviter.db import db
 from inviter.models import Clinic, Membership, User
+from inviter.scope import across_clinics
 
 
 @dataclass(frozen=True, slots=True)

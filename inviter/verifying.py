@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from inviter.db import across_clinics, db, id_span
+from inviter.db import db, id_span
 from inviter.keys import Keys
 from inviter.models import NO_CLINIC, Activity, Clinic, Seal, SealHead
+from inviter.scope import across_clinics
 from inviter.seals import HEAD, LOOK_BACK, SEAL, text_of, text_of_head, unpack
 
 

@@ -8,8 +8,8 @@ from types import FrameType
 from sqlalchemy import Engine, event
 
 from inviter.config import ROOT
-from inviter.db import crosses_clinics
 from inviter.models import Clinic
+from inviter.scope import crosses_clinics
 
 OURS = str(ROOT / "inviter") + "/"
 TESTS = str(Path(__file__).parent) + "/"

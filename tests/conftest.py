@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
 
 import app as composition
@@ -29,6 +31,8 @@ from tests.visitors import Visitor
 NOW = datetime(2026, 5, 12, 16, 5, tzinfo=UTC)
 SECRET = "a secret of the tests, which is 32 long"
 Flask.jinja_options = {"bytecode_cache": Templates()}
+ROLE = "inviter"
+"""Whose the databases are: the security of rows binds it, as it never does a superuser."""
 REQUIRED = os.environ.get("INVITER_TEST_REQUIRE") == "all"
 
 
@@ -97,7 +101,7 @@ def postgresql() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="inviter-pg-"))
     try:
         with cluster(Path(initdb).parent, folder):
-            url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+            url = f"postgresql+psycopg://{ROLE}@/postgres?host={folder}"
             execute(url, "CREATE DATABASE template_inviter")
             migrated(url.replace("/postgres?", "/template_inviter?"))
             yield url
@@ -122,6 +126,9 @@ class cluster:
         options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c max_connections=200"
         options = f"{options} {self.options}"
         self._run("pg_ctl", "-w", "-o", options, "-l", f"{self.folder}/log", "start")
+        url = f"postgresql+psycopg://postgres@/postgres?host={self.folder}"
+        with suppress(ProgrammingError):  # it is there already
+            execute(url, f"CREATE ROLE {ROLE} LOGIN CREATEDB")
 
     def __exit__(self, *_error: object) -> None:
         self._run("pg_ctl", "-w", "-m", "fast", "stop")

@@ -92,7 +92,8 @@ class PostgresqlDatabase:
             if self._connection and self._has_emptied(self._connection):
                 return
         self.drop()
-        self._administer(f"CREATE DATABASE {KEPT} TEMPLATE template_inviter")
+        owner = self._server.username
+        self._administer(f"CREATE DATABASE {KEPT} TEMPLATE template_inviter OWNER {owner}")
         self._connection = self._connect(KEPT)
         self._connection.execute("SET session_replication_role = replica")  # no foreign keys
         self._schema = self._connection.execute(SCHEMA).fetchall()

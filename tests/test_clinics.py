@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from inviter import team
-from inviter.db import crosses_clinics
+from inviter.scope import crosses_clinics
 from tests.clinics import names_its_clinic
 from tests.factories import Cast
 

@@ -23,7 +23,7 @@ PURE = (
     *("reports", "roster", "search", "segments", "spreadsheets", "status", "unreadable"),
     *("workbooks", "xml_parts"),
 )
-STORAGE = ("db", "many_rows", "models")
+STORAGE = ("db", "many_rows", "models", "scope")
 USE_CASES = (
     *(
         "activity",

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import case, delete, insert, select, text, update
+from sqlalchemy import case, create_engine, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
 
 import app as composition
 from inviter import activity, clock, seals, verifying
@@ -47,20 +48,22 @@ def found(keys: Keys) -> list[tuple[str, str, str]]:
 
 def meddle(*statements: Any) -> None:
     """As who has the tables themselves, past the trigger."""
-    on_sqlite = db.engine.dialect.name == "sqlite"
-    triggers: list[str] = []
-    if on_sqlite:
+    db.session.rollback()
+    url = db.engine.url
+    if is_sqlite := url.get_backend_name() == "sqlite":
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        for name, sql in db.session.execute(text(query)).all():
-            db.session.execute(text(f"DROP TRIGGER {name}"))
-            triggers.append(sql)
+        aside, past = dict(db.session.execute(text(query)).all()), []  # type: ignore[arg-type]
+        past = [f"DROP TRIGGER {name}" for name in aside]
     else:
-        db.session.execute(text("SET LOCAL session_replication_role = replica"))
-    for each in statements:
-        assert db.session.execute(each).rowcount  # type: ignore[attr-defined]
-    for sql in triggers:
-        db.session.execute(text(sql))
-    db.session.commit()
+        url, past = url.set(username="postgres"), ["SET session_replication_role = replica"]
+    db.session.rollback()
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        for each in past:
+            connection.execute(text(each))
+        for statement in statements:
+            assert connection.execute(statement).rowcount
+        for sql in aside.values() if is_sqlite else ():
+            connection.execute(text(sql))
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from inviter.models.drafts import Draft
 from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
+    BLOCKED,
     EXPIRING,
     LIVE,
+    MOST_CODE_TRIES,
     OPEN,
     TROUBLED,
     WITHOUT_MESSAGE,
@@ -34,8 +36,10 @@ from inviter.models.people import NO_CLINIC, Clinic, Membership, RecoveryCode, S
 from inviter.models.seals import Seal, SealHead
 
 __all__ = [
+    "BLOCKED",
     "EXPIRING",
     "LIVE",
+    "MOST_CODE_TRIES",
     "NO_CLINIC",
     "OPEN",
     "QUEUED",

@@ -19,11 +19,15 @@ class How(StrEnum):
     CODE = "code"
 
 
+MOST_CODE_TRIES = 10
+"""So often a wrong code may come with a patient's name, until staff send the invitation again."""
+
 LIVE = "removed_at IS NULL AND erased_at IS NULL"
 OPEN = "removed_at IS NULL AND accepted_at IS NULL"
 EXPIRING = f"{OPEN} AND clinic_id > 0"  # always so: who does not say it is kept off the index
 TROUBLED = f"{OPEN} AND sending IN ('failed', 'in doubt')"
 WITHOUT_MESSAGE = f"{OPEN} AND sending = 'none' AND code_given_at IS NULL"
+BLOCKED = f"{OPEN} AND code_tries >= {MOST_CODE_TRIES}"
 """Which rows an index holds; a query says the same words, or the index is not used."""
 
 
@@ -54,6 +58,10 @@ class Invitation(Base):
     code_sealed: Mapped[str | None] = mapped_column(String(80))
     code_mac: Mapped[str | None] = mapped_column(String(22))
     code_given_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    code_tries: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often a wrong code came with this name since it was last sent."""
+    wrong_names: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often this code came with another name."""
     link_id: Mapped[str] = mapped_column(String(22), unique=True)
     link_version: Mapped[int] = mapped_column(default=1)
 
@@ -153,6 +161,15 @@ class Invitation(Base):
             "accepted_at",
             "removed_at",
             where=WITHOUT_MESSAGE,
+        ),
+        partial_index(
+            "ix_invitation_blocked",
+            "clinic_id",
+            "expires_at",
+            "code_tries",
+            "accepted_at",
+            "removed_at",
+            where=BLOCKED,
         ),
         partial_index(
             "ix_invitation_removed", "clinic_id", "removed_at", where="removed_at IS NOT NULL"

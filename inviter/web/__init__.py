@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from inviter import clock
+from inviter import clock, scope
 from inviter.config import Config
 from inviter.db import db, end_reading, read_only
 from inviter.web import (
@@ -131,4 +131,5 @@ def _end(error: BaseException | None) -> None:
             end_reading()
         db.session.rollback()
     finally:
+        scope.hold_to(None)
         read_only.set(False)

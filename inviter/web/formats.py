@@ -16,7 +16,7 @@ from inviter import contacts
 from inviter.conditions import ACCEPTED_STAY, SOON, Attention
 from inviter.contacts import N_, Problem
 from inviter.listing import InvitedRow, Page, Sent
-from inviter.models import Channel, Clinic, How
+from inviter.models import MOST_CODE_TRIES, Channel, Clinic, How
 from inviter.reports import OPTED_OUT
 from inviter.status import DeliveryState, Status
 
@@ -107,6 +107,7 @@ REASONS = {
 
 ATTENTION = {
     Attention.CODE: (N_("Code to be given"), N_("%(number)s to be given the code")),
+    Attention.BLOCKED: (N_("Code tried too often"), N_("%(number)s with a code tried too often")),
     Attention.ERROR: (N_("Could not be delivered"), N_("%(number)s could not be delivered")),
     Attention.SOON: (N_("Expires within 3 days"), N_("%(number)s expiring within 3 days")),
     Attention.EXPIRED: (N_("Expired"), N_("%(number)s expired")),
@@ -149,6 +150,8 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
     if row.code_given_at and is_code_needed(row.sent):
         given = _("Code given %(day)s", day=day(row.code_given_at, clinic))
         found = [*found, given] if row.sent else [given]
+    if row.code_tries >= MOST_CODE_TRIES:
+        found.append(_("Wrong codes came with this name: resend the invite"))
     if row.status == Status.PENDING and row.expires_at <= now + SOON:
         found.append(_("Expires %(day)s", day=day(row.expires_at, clinic)))
     return found

@@ -6,7 +6,7 @@ exist get the same 404.
 
 from flask import Response, abort, current_app, g, request
 
-from inviter import imports, invitations, team
+from inviter import imports, invitations, scope, team
 from inviter.config import Config
 from inviter.keys import Keys
 from inviter.messages import Messages
@@ -63,6 +63,7 @@ def admit() -> Response | None:
     if slug := (request.view_args or {}).get("slug"):
         g.clinic = clinic_at(slug)
         g.membership = g.memberships[g.clinic]
+        scope.hold_to(g.clinic.id)
     return None
 
 

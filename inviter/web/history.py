@@ -95,6 +95,12 @@ SENTENCES: dict[tuple[Any, ...], str] = {
     (Action.CODE_GIVEN, GivenHow.ON_PAPER, GivenTo.OTHER): N_(
         "Code given by %(by)s on paper to someone else"
     ),
+    (Action.CODE_BLOCKED,): N_(
+        "10 wrong codes came with this name. The code opens nothing until the invite is sent again"
+    ),
+    (Action.CODE_REPLACED,): N_(
+        "The code came with other names 5 times. Code and link are new: send the invite again"
+    ),
     (Action.PATIENT_REMOVED,): N_("Removed from the clinic by %(by)s"),
 }
 

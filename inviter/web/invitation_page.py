@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import g, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from inviter import activity, invitations, joining, listing, search, status, team
 from inviter.activity import Action, Line
@@ -13,7 +14,7 @@ from inviter.invitations import GivenHow, GivenTo
 from inviter.listing import Sent
 from inviter.models import Invitation, Patient
 from inviter.status import DeliveryState, Status
-from inviter.web import formats, guards, history, looks
+from inviter.web import formats, guards, history, looks, qr
 from inviter.web.addresses import Address
 from inviter.web.history import Entry
 from inviter.web.invited_rows import reached
@@ -142,6 +143,11 @@ class InvitationPage:
     def code(self) -> str | None:
         """Only while it opens something."""
         return listing.code_of(self._invitation, keys=guards.keys()) if self.can_act else None
+
+    @property
+    def link_drawn(self) -> Markup:
+        """Their link, to be scanned: it opens where a code is not taken, and without a contact."""
+        return qr.drawn(guards.messages().invitation_link(self._invitation))
 
     @property
     def code_given(self) -> str:

@@ -15,7 +15,7 @@ from inviter import guessing, joining, team
 from inviter.db import db
 from inviter.guessing import Verdict
 from inviter.joining import Closed
-from inviter.models import Clinic, How, Invitation, Patient, User
+from inviter.models import How, Invitation, Patient, User
 from inviter.status import Status
 from inviter.web import auth, formats, forms, guards, passwords, tries
 from inviter.web.fragments import respond
@@ -60,19 +60,18 @@ def find() -> Response:
 def code(slug: str) -> BaseResponse:
     """Enter an Invite Code. Whatever does not match gets the same answer."""
     clinic = team.clinic_at(slug) or abort(404)
-    form = CodeForm(formdata=request.form)
-    status = 422
+    form, keys, status = CodeForm(formdata=request.form), guards.keys(), 422
+    form.regions = guards.settings().sms_regions
+    form.asks_contact = guessing.needs_contact(clinic, keys=keys, now=g.now)
     if form.validate_on_submit():
-        invitation, verdict = _tried(clinic, form)
-        if invitation is not None:
-            token = guards.keys().link_token(invitation.link_id, invitation.link_version)
+        network = tries.network(request.remote_addr or "")
+        verdict, found = guessing.guess(clinic, form.typed, network, keys=keys, now=g.now)
+        db.session.commit()  # what was counted, before anything is answered
+        if found is not None:
+            token = keys.link_token(found.link_id, found.link_version)
             response = redirect(url_for("joining.accept", slug=slug), 303)
             return _remember(response, Proof(token, How.CODE))
-        if verdict == Verdict.ADDRESS_SPENT:
-            form.wait()
-            status = tries.REFUSED
-        else:
-            form.refuse()
+        status = _refuse(form, verdict)
     errors = forms.errors_of(form)
     status = status if errors else 200
     return respond(
@@ -117,19 +116,17 @@ def joined(slug: str) -> BaseResponse:
     return respond("joining/joined.html", "content", clinic=invitation.clinic)
 
 
-def _tried(clinic: Clinic, form: CodeForm) -> tuple[Invitation | None, Verdict]:
-    """The same work for every try; what it counts is kept before anything is answered."""
-    first, last, keys = form.first_name.data or "", form.last_name.data or "", guards.keys()
-    network = tries.network(request.remote_addr or "")
-    this = guessing.Try(clinic, first, last, network, keys=keys)
-    verdict = this.count(now=g.now)
-    invitation = joining.by_code(clinic, form.digits, first, last, keys=keys, now=g.now)
-    if verdict != Verdict.MAY_TRY:
-        invitation = None
-    if invitation is not None:
-        this.give_back()
-    db.session.commit()
-    return invitation, verdict
+def _refuse(form: CodeForm, verdict: Verdict) -> int:
+    """The status that goes with its words."""
+    match verdict:
+        case Verdict.ADDRESS_SPENT:
+            form.wait()
+            return tries.REFUSED
+        case Verdict.NEEDS_CONTACT:
+            form.ask_contact()
+        case _:
+            form.refuse()
+    return 422
 
 
 def _is_mine(patient: Patient | None) -> bool:

@@ -9,6 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, PasswordField, StringField
 
 from inviter import codes, contacts, joining
+from inviter.guessing import Typed
 from inviter.models import Invitation
 from inviter.web.forms import Required, read
 
@@ -19,8 +20,14 @@ class CodeForm(FlaskForm):
     first_name = StringField(_l("First Name"), [Required()])
     last_name = StringField(_l("Last Name"))
     code = StringField(_l("Invite Code"), [Required()])
+    contact = StringField(_l("Email or mobile number"))
 
+    regions: Sequence[str] = ()
+    asks_contact = False
+    """Whether too many wrong codes were tried lately for a code and a name to be enough."""
     digits = ""
+    email: str | None = None
+    number: str | None = None
 
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)
@@ -29,7 +36,28 @@ class CodeForm(FlaskForm):
         self.digits = codes.normalise(self.code.data or "") or ""
         if not self.digits:
             self.code.errors = [_("Enter the 6 digits of your code, such as 482 913")]
+        if self.asks_contact:
+            self._read_contact()
         return not self.errors
+
+    @property
+    def typed(self) -> Typed:
+        first, last = self.first_name.data or "", self.last_name.data or ""
+        return Typed(self.digits, first, last, self.email, self.number)
+
+    def _read_contact(self) -> None:
+        typed = (self.contact.data or "").strip()
+        if not typed:
+            self.contact.errors = [_("Enter the email or mobile number that the clinic has")]
+        elif "@" in typed:
+            self.email = read(self.contact, contacts.email)
+        elif phone := read(self.contact, lambda text: contacts.phone(text, self.regions)):
+            self.number = phone.e164
+
+    def ask_contact(self) -> None:
+        """Others have tried too many wrong codes, since this form was opened."""
+        self.asks_contact = True
+        self.contact.errors = [_("Enter the email or mobile number that the clinic has")]
 
     def refuse(self) -> None:
         """The one answer to everything that did not match."""

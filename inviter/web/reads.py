@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from flask import Flask, Response, current_app, g, request
 
-from inviter import activity, logs
+from inviter import activity, logs, scope
 from inviter.activity import VIEWED_EVERY, Look, View
 from inviter.db import db
 from inviter.keys import Keys
@@ -54,6 +54,7 @@ def _record(app: Flask, look: Look, now: datetime) -> None:
     if last and now - last < VIEWED_EVERY:
         return
     keys: Keys = app.extensions["keys"]
+    scope.hold_to(look.clinic_id)
     try:
         with app.app_context():
             activity.viewed(look, keys=keys, now=now)
@@ -61,6 +62,8 @@ def _record(app: Flask, look: Look, now: datetime) -> None:
     except Exception as error:  # the answer has left: nobody is there to be told
         log.error("look not recorded", reason=type(error).__name__, where=logs.where(error))
         return
+    finally:
+        scope.hold_to(None)
     if len(known) >= MOST_KNOWN:
         known.clear()
     known[look] = now

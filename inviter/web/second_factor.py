@@ -16,7 +16,7 @@ from wtforms import StringField
 from inviter import second_factor
 from inviter.db import db
 from inviter.models import User
-from inviter.web import auth, forms, guards, sign_ins, tries
+from inviter.web import auth, forms, guards, qr, sign_ins, tries
 from inviter.web.fragments import respond
 
 bp = Blueprint("second_factor", __name__)
@@ -77,7 +77,7 @@ def set_up() -> BaseResponse:
     if user is None or secret is None:
         return _start_again()
     address = second_factor.address_of(secret, user)
-    context = {"key": _in_fours(secret), "address": address}
+    context = {"key": _in_fours(secret), "address": address, "drawn": qr.drawn(address)}
     if not form.validate_on_submit():
         return _show("auth/second_factor_set_up.html", form, **context)
     if not _may_try(user, form):

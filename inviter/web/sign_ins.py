@@ -11,8 +11,9 @@ from flask import g, request, session
 from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import joinedload
 
-from inviter.db import UtcDateTime, across_clinics, db
+from inviter.db import UtcDateTime, db
 from inviter.models import Membership, SignIn, User
+from inviter.scope import across_clinics
 from inviter.web import browsers
 
 LONGEST = timedelta(hours=12)

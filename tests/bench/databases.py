@@ -10,7 +10,7 @@ from flask import Flask
 
 import app as composition
 from inviter.db import db
-from tests.conftest import cluster, execute, migrated, settings_for
+from tests.conftest import ROLE, cluster, execute, migrated, settings_for
 
 PASSWORD = "correct horse battery staple"
 ENGINES = ("sqlite", "postgresql")
@@ -24,7 +24,7 @@ def server(engine: str, folder: Path) -> Iterator[str]:
         return
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))[-1].parent
     with kept_cluster(programs, folder / "postgresql"):
-        yield f"postgresql+psycopg://postgres@/{{name}}?host={folder / 'postgresql'}"
+        yield f"postgresql+psycopg://{ROLE}@/{{name}}?host={folder / 'postgresql'}"
 
 
 class kept_cluster(cluster):

@@ -16,6 +16,7 @@ from inviter.listing import code_of
 from inviter.models import Activity, Delivery, How, Invitation, User
 from inviter.readdressing import OutOfCodes
 from inviter.status import DeliveryState, Sending
+from inviter.web import qr
 from tests.factories import Cast, account, invite, recipient
 from tests.visitors import Visitor
 
@@ -671,13 +672,15 @@ def test_a_provider_sees_for_whom_but_does_not_change_it(
 
 
 def test_the_code_is_shown_large_and_who_did_is_kept(
-    app: Flask, ana: Visitor, invited: Invited
+    app: Flask, ana: Visitor, invited: Invited, keys: Keys
 ) -> None:
     made = invited()
     ana.open(url(made))
-    assert not ana.page.select(".aloud.large")
+    assert not ana.page.select(".aloud.large, [role=img] path")
     ana.submit("Show large", form="#large-form")
     assert ana.page.select(".aloud.large .code")
+    link = f"http://localhost/j/{keys.link_token(made.link_id, 1)}"
+    assert qr.drawn(link) in ana.response.text
     assert ana.words(".history span")[-1] == "Code shown large by Ana Moreau"
     follow(ana, "hide")
     assert not ana.page.select(".aloud.large")

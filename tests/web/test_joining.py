@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from inviter import clock
 from inviter.db import db
+from inviter.guessing import CLINIC
 from inviter.keys import Keys
-from inviter.models import Invitation, Patient, User
+from inviter.models import Budget, Invitation, Patient, User
 from tests.factories import PASSWORD, Cast, account, invite, recipient
 from tests.visitors import Visitor
 
@@ -383,3 +384,25 @@ def test_a_clinic_is_found_by_part_of_its_name(visitor: Visitor) -> None:
 
 def test_an_unknown_clinic_has_no_page_to_join(visitor: Visitor) -> None:
     assert visitor.open("/join/nowhere").status == 404
+
+
+def test_once_too_many_codes_were_wrong_the_page_asks_for_the_contact_on_file(
+    app: Flask, visitor: Visitor, code: str
+) -> None:
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    form = visitor.open("/join/northside")
+    assert form.page.find(id="contact") is None
+    visitor.submit("Submit", first_name="No", last_name="One", code=wrong)
+    with app.app_context():
+        db.session.execute(update(Budget).where(Budget.purpose == CLINIC).values(spent=100))
+        db.session.commit()
+    visitor.submit("Submit", **NAME, code=code)
+    assert visitor.status == 422
+    assert visitor.errors == {"contact": "Enter the email or mobile number that the clinic has"}
+    visitor.submit("Submit", **NAME, code=code, contact="eve@example.org")
+    assert GENERIC in visitor.text
+    visitor.submit("Submit", **NAME, code=code, contact="call me")
+    assert "contact" in visitor.errors
+    visitor.submit("Submit", **NAME, code=code, contact=" ADA@example.org ")
+    assert visitor.path == "/join/northside/accept"
+    assert Visitor(app.test_client()).open("/join/northside").page.find(id="contact")

@@ -14,7 +14,7 @@ from inviter import clock
 from inviter.config import Config
 from inviter.db import db
 from inviter.models import Activity, SignIn, User
-from inviter.web import auth, second_factor
+from inviter.web import auth, qr, second_factor
 from tests import factories
 from tests.factories import PASSWORD, Cast
 from tests.kept import Apps
@@ -77,6 +77,7 @@ def test_the_first_sign_in_leads_through_set_up_and_recovery_codes_to_the_page(
     assert visitor.path == SET_UP
     key = visitor.words(".code")[0].replace(" ", "")
     link = visitor.page.select_one("a[href^=otpauth]")
+    assert qr.drawn(str(link["href"])) in visitor.response.text
     assert link["href"] == f"otpauth://totp/Inviter%3Aana%40example.org?secret={key}&issuer=Inviter"
     visitor.submit(code=code_of(key))
     assert visitor.path == "/account/recovery-codes"

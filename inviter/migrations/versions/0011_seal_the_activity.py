@@ -8,9 +8,11 @@ it, loses its triggers: make them anew.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 
+SAID = "(SELECT current_setting('inviter.clinic'))"
+HELD = f"{SAID} = 'all' OR clinic_id = (SELECT nullif({SAID}, 'all')::bigint)"
 REFUSAL = "lines of activity are only ever added"
 
 
@@ -35,6 +37,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("clinic_id", name="pk_seal_head"),
     )
     if op.get_bind().dialect.name == "postgresql":
+        for name in ("seal", "seal_head"):
+            op.execute(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+            op.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+            op.execute(f"CREATE POLICY clinic ON {name} USING ({HELD})")
         op.execute(
             "CREATE FUNCTION refuse_change_of_activity() RETURNS trigger LANGUAGE plpgsql AS $$"
             f" BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$"
