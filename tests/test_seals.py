@@ -1,5 +1,6 @@
 """What happened is sealed: any line changed, taken away or put in later is found, and named."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from inviter.models import NO_CLINIC, Activity, Clinic, Seal, SealHead
 from tests.conftest import SECRET
 from tests.factories import Cast
 from tests.test_cli import run
+from tests.test_crew import until
 
 SEALED = timedelta(minutes=6)
 RENEWED = "another secret, which is 32 long too"
@@ -252,4 +254,26 @@ def test_two_workers_at_once_make_one_chain(
 def test_many_are_sealed_part_by_part(app: Flask, context: None, cast: Cast, keys: Keys) -> None:
     add(cast.northside, cast, seals.MOST_LINES + 1)
     assert seal(app) == 2
+    assert found(keys) == []
+
+
+def test_it_goes_on_beside_the_web(app: Flask, context: None, cast: Cast, keys: Keys) -> None:
+    at = clock.now() - timedelta(hours=1)
+    old = {"clinic_id": cast.northside.id, "id": id_at(at), "at": at, "action": Action.REMOVED}
+    db.session.execute(insert(Activity).values(**old, details={}))
+    db.session.commit()
+
+    def is_sealed() -> bool:
+        there = db.session.scalars(select(Seal.number)).all() == [1]
+        db.session.rollback()
+        return there
+
+    crew = composition.crew_of(app, 1)
+    thread = threading.Thread(target=crew.run)
+    thread.start()
+    try:
+        until(is_sealed)
+    finally:
+        crew.stop()
+        thread.join()
     assert found(keys) == []
