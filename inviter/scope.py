@@ -18,6 +18,8 @@ ALL = "all"
 who connects by other ways, any statement on a clinic's table is an error."""
 
 crosses_clinics: ContextVar[bool] = ContextVar("crosses_clinics", default=False)
+SAVEPOINTS = ("SAVEPOINT", "ROLLBACK", "RELEASE")
+
 _held_to: ContextVar[int | None] = ContextVar("held_to", default=None)
 
 
@@ -67,8 +69,13 @@ def _forget(connection: Connection, *_rest: object) -> None:
 
 
 @event.listens_for(Engine, "before_cursor_execute")
-def _hold(connection: Connection, *_rest: object) -> None:
-    """Say it where another clinic was said last: most transactions say it once."""
+def _hold(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+    """Say it where another clinic was said last: most transactions say it once.
+
+    Not before what ends a savepoint: after an error the database takes nothing else.
+    """
+    if statement.startswith(SAVEPOINTS):
+        return
     clinic_id = None if crosses_clinics.get() else _held_to.get()
     wanted = ALL if clinic_id is None else str(clinic_id)
     if connection.info.get(SETTING) != wanted:

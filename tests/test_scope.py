@@ -74,6 +74,12 @@ def test_it_holds_again_after_a_savepoint_that_was_rolled_back(at_northside: Non
     assert seen() == 1
 
 
+def test_an_error_across_clinics_ends_its_savepoint(at_northside: None) -> None:
+    with pytest.raises(ProgrammingError), db.session.begin_nested(), across_clinics():
+        db.session.execute(text("SELECT nonsense FROM invitation WHERE clinic_id = 1"))
+    assert seen() == 1
+
+
 def test_the_next_transaction_is_held_too(at_northside: None) -> None:
     assert seen() == 1
     db.session.commit()
