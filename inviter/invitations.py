@@ -104,12 +104,15 @@ def resend(
     *,
     seen: int,
     by: User,
+    keys: Keys,
     sms: bool,
     now: datetime,
     sure: bool = False,
     place: int = 0,
+    new_code: Callable[[], str] = codes.random_code,
 ) -> None:
-    """Queue the messages again and renew the expiry; code and link stay.
+    """Queue the messages again and renew the expiry; code and link stay. Only a code that has
+    rested (`keeping`) is drawn anew.
 
     `seen` is the generation that was shown to who asks; `place` is the one among many. What is
     still queued of earlier sends is not sent. Raises Closed, Overtaken, NoMessage, or JustSent
@@ -128,6 +131,9 @@ def resend(
     )
     outbox.withdraw(invitation, because=Action.RESENT)
     _reload(invitation)
+    if invitation.code_mac is None:
+        readdressing.draw(invitation, keys=keys, new_code=new_code)
+        _reload(invitation)
     outbox.put(invitation, ways, place=place, now=now)
     _record(Action.RESENT, invitation, by, now)
 
@@ -154,6 +160,7 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
             invitation,
             Invitation.removed_at >= now - UNDO_FOR,
             Invitation.accepted_at.is_(None),
+            Invitation.erased_at.is_(None),
             removed_at=None,
         )
     _reload(invitation)
@@ -169,12 +176,17 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
 def can_undo(facts: Removal, now: datetime) -> bool:
     """Whether it was removed, and so short a time ago that the removal can be undone."""
     at = facts.removed_at
-    return at is not None and facts.accepted_at is None and now - at <= UNDO_FOR
+    is_gone = facts.accepted_at is not None or facts.erased_at is not None
+    return at is not None and not is_gone and now - at <= UNDO_FOR
 
 
 def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
     """Those that were removed together, at exactly this instant, to be restored in this order."""
-    together = (Invitation.removed_at == at, Invitation.accepted_at.is_(None))
+    together = (
+        Invitation.removed_at == at,
+        Invitation.accepted_at.is_(None),
+        Invitation.erased_at.is_(None),
+    )
     query = _with_people(clinic.id).where(*together).order_by(Invitation.id)
     return sorted(db.session.scalars(query.limit(MOST_AT_ONCE)), key=in_line)
 
@@ -196,6 +208,7 @@ def change_contact(
     They change where whoever was written to before may hold them: a contact is replaced or taken
     away, and a message to it did not fail for certain. What is queued for it is not sent. With
     another code what was sent amounts to nothing: a generation begins that has no messages.
+    Who gives a contact to one whose own was erased opens it anew, and renews the expiry.
 
     `seen` and `shown` are the generation and the contacts (email, number) that were shown to who
     asks: where they are others now it raises Overtaken, unless nothing is left to change. Raises
@@ -210,8 +223,11 @@ def change_contact(
     contacts = (invitation.email, invitation.phone)
     if seen not in (None, invitation.generation) or shown not in (None, contacts):
         raise Overtaken
+    was_erased = invitation.erased_at is not None
     with as_nobody_else(invitation, email, phone.e164 if phone else None):
         changed = readdressing.readdress(invitation, email, phone, keys=keys, new_code=new_code)
+    if was_erased:
+        _change(invitation, expires_at=expiry(invitation.clinic, now))
     _record(Action.CONTACT_CHANGED, invitation, by, now, fields=fields, code_changed=changed)
     _reload(invitation)
     return changed

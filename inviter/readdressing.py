@@ -57,6 +57,22 @@ def readdress(
     raise OutOfCodes(invitation.clinic_id)
 
 
+def draw(invitation: Invitation, *, keys: Keys, new_code: Callable[[], str]) -> None:
+    """A code for one whose own has rested and may be another's by now; the link stays.
+
+    The caller has locked the invitation.
+    """
+    for _ in range(MOST_DRAWS):
+        try:
+            with db.session.begin_nested():
+                values = _own_code(invitation, keys, new_code())
+                change(update(Invitation).where(*_here(invitation)).values(**values))
+                return
+        except IntegrityError:
+            continue
+    raise OutOfCodes(invitation.clinic_id)
+
+
 def _write(
     invitation: Invitation,
     email: str | None,
@@ -67,9 +83,12 @@ def _write(
     """What is queued for a contact that goes is withdrawn first: nothing more can arrive then.
 
     With another code all that was sent is in vain, and what is queued by other channels goes too.
+    Once erased, nobody can tell whether the new contact is the old one.
     """
     fields = fields_changed(invitation, email, phone)
     lost = [CHANNELS[field] for field in fields if getattr(invitation, field)]
+    if invitation.erased_at:
+        lost = list(Channel)
     outbox.withdraw(invitation, lost, because=Action.CONTACT_CHANGED)
     is_known = outbox.may_have_arrived(invitation, lost)
     values: dict[str, Any] = {
@@ -77,13 +96,28 @@ def _write(
         "phone": phone.e164 if phone else None,
         "phone_typed": phone.typed if phone else None,
         "can_text": bool(phone and phone.can_text),
+        "erased_at": None,
     }
     if is_known:
         outbox.withdraw(invitation, because=Action.CONTACT_CHANGED)
         values |= _another_code(invitation, keys, new_code())
-    here = (Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id)
-    change(update(Invitation).where(*here).values(**values))
+    elif invitation.code_mac is None:
+        values |= _own_code(invitation, keys, new_code())
+    change(update(Invitation).where(*_here(invitation)).values(**values))
     return is_known
+
+
+def _here(invitation: Invitation) -> tuple[Any, ...]:
+    return Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id
+
+
+def _own_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
+    clinic_id = invitation.clinic_id
+    return {
+        "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
+        "code_mac": keys.code_mac(code, clinic_id=clinic_id),
+        "code_given_at": None,
+    }
 
 
 def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
@@ -91,11 +125,8 @@ def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, An
 
     It begins a generation without messages, by which `outbox.may_have_arrived` knows of it.
     """
-    clinic_id = invitation.clinic_id
     return {
-        "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
-        "code_mac": keys.code_mac(code, clinic_id=clinic_id),
-        "code_given_at": None,
+        **_own_code(invitation, keys, code),
         "link_version": invitation.link_version + 1,
         "generation": invitation.generation + 1,
         "sending": Sending.NONE,

@@ -40,7 +40,7 @@ USE_CASES = (
         "opt_outs",
         "outbox",
     ),
-    *("batches", "imports", "inviting_many", "mending"),
+    *("batches", "imports", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
     *("second_factor", "standing", "team"),
 )

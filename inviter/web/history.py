@@ -96,6 +96,8 @@ SENTENCES: dict[tuple[Any, ...], str] = {
         "Code given by %(by)s on paper to someone else"
     ),
     (Action.PATIENT_REMOVED,): N_("Removed from the clinic by %(by)s"),
+    (Action.CONTACTS_ERASED,): N_("Email address and mobile number erased: no longer needed"),
+    (Action.PATIENT_ERASED,): N_("Name, email address and mobile number erased by %(by)s"),
 }
 
 

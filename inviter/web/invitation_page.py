@@ -106,6 +106,11 @@ class InvitationPage:
         return self._invitation.phone_typed
 
     @property
+    def no_contact(self) -> str:
+        """In the place of an email or number that is not there."""
+        return _("Erased") if self._invitation.erased_at else _("Not given")
+
+    @property
     def invited(self) -> str:
         by, when = self._invitation.invited_by.name, self._invitation.invited_at
         return _("%(by)s, %(when)s", by=by, when=formats.moment(when, g.clinic))
