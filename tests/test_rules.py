@@ -40,7 +40,7 @@ USE_CASES = (
         "opt_outs",
         "outbox",
     ),
-    *("batches", "imports", "inviting_many", "keeping", "mending"),
+    *("batches", "imports", "erasing", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
     *("second_factor", "standing", "team"),
 )
@@ -55,6 +55,7 @@ EDGES = (
         "logs",
         "messages",
         "senders",
+        "upkeep",
         "web",
         "worker",
     ),
@@ -69,6 +70,7 @@ BETWEEN_EDGES = {
     "importer": {"config", "crew"},
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
+    "upkeep": {"config"},
     "web": {"config", "logs", "messages"},
     "worker": {"config", "crew", "logs", "messages", "senders"},
 }
@@ -132,7 +134,7 @@ def test_what_comes_from_outside_is_taken_in_its_one_place(path: Path) -> None:
         library = name.partition(".")[0]
         assert here in ONLY_IN.get(library, {here}), f"{library} is not for {here}"
         if library == "flask":
-            assert here in ("app", "inviter.cli") or here.startswith(
+            assert here in ("app", "inviter.cli", "inviter.upkeep") or here.startswith(
                 ("inviter.web", "inviter.migrations")
             ), f"{here} is not for the web"
 

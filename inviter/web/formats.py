@@ -223,6 +223,11 @@ def how_sent(sent: Sequence[Sent], *, has_contact: bool) -> str:
     return channel(ways.pop()) if ways else unsent(has_contact=has_contact)
 
 
+def no_name() -> str:
+    """In the place of the name of who was erased."""
+    return _("Erased patient")
+
+
 def how_joined(how: How) -> str:
     return {How.LINK: _("By link"), How.CODE: _("By Invite Code")}[how]
 
