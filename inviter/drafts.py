@@ -55,7 +55,7 @@ def erase(clinic: Clinic, *, by: User, key: str | None = None) -> None:
 def erase_rows_of(clinic: Clinic, name_key: str, *, keys: Keys) -> None:
     """What anyone has typed here of who has this folded name; the other rows stay."""
     for draft in db.session.scalars(select(Draft).where(Draft.clinic_id == clinic.id)).all():
-        purpose = _purpose_of(clinic.id, draft.user_id)
+        purpose = purpose_of(clinic.id, draft.user_id)
         try:
             fields = [
                 (name, value) for name, value in json.loads(keys.unseal(purpose, draft.sealed))
@@ -87,8 +87,8 @@ def _without(fields: Fields, name_key: str) -> Fields | None:
 
 
 def _purpose(clinic: Clinic, user: User) -> str:
-    return _purpose_of(clinic.id, user.id)
+    return purpose_of(clinic.id, user.id)
 
 
-def _purpose_of(clinic_id: int, user_id: int) -> str:
+def purpose_of(clinic_id: int, user_id: int) -> str:
     return f"draft {clinic_id}/{user_id}"

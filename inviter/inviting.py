@@ -11,7 +11,7 @@ from inviter.db import change, db, insert, new_id
 from inviter.duplicates import Checked, Fate, check, in_line, next_twin, one_at_a_time
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
-from inviter.readdressing import MOST_DRAWS
+from inviter.readdressing import MOST_DRAWS, free_code
 from inviter.readdressing import OutOfCodes as OutOfCodes
 from inviter.roster import Recipient
 from inviter.team import Provider
@@ -135,7 +135,8 @@ def _invite_one(press: _Press, recipient: Recipient, invitation_id: int, place: 
 
 def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitation | None:
     """None where a unique index refused it: the patient is invited already, or the code taken."""
-    clinic_id, code = press.clinic.id, press.new_code()
+    clinic_id = press.clinic.id
+    code = free_code(clinic_id, keys=press.keys, new_code=press.new_code)
     inserted = change(
         insert(Invitation)
         .values(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from inviter import duplicates, outbox
@@ -27,6 +27,20 @@ class OutOfCodes(Exception):
     """No free code was drawn: the clinic holds too many."""
 
     clinic_id: int
+
+
+def free_code(clinic_id: int, *, keys: Keys, new_code: Callable[[], str]) -> str:
+    """One that is not held under a secret that was replaced: no index tells that. Under the
+    current one it may be: the index refuses it then."""
+    for _ in range(MOST_DRAWS):
+        code = new_code()
+        macs = keys.code_macs(code, clinic_id=clinic_id)[1:]
+        held = select(Invitation.id).where(
+            Invitation.clinic_id == clinic_id, Invitation.code_mac.in_(macs)
+        )
+        if not macs or db.session.scalar(held.limit(1)) is None:
+            return code
+    raise OutOfCodes(clinic_id)
 
 
 def fields_changed(invitation: Invitation, email: str | None, phone: Phone | None) -> list[str]:
@@ -65,7 +79,7 @@ def draw(invitation: Invitation, *, keys: Keys, new_code: Callable[[], str]) -> 
     for _ in range(MOST_DRAWS):
         try:
             with db.session.begin_nested():
-                values = _own_code(invitation, keys, new_code())
+                values = _own_code(invitation, keys, new_code)
                 change(update(Invitation).where(*_here(invitation)).values(**values))
                 return
         except IntegrityError:
@@ -100,9 +114,9 @@ def _write(
     }
     if is_known:
         outbox.withdraw(invitation, because=Action.CONTACT_CHANGED)
-        values |= _another_code(invitation, keys, new_code())
+        values |= _another_code(invitation, keys, new_code)
     elif invitation.code_mac is None:
-        values |= _own_code(invitation, keys, new_code())
+        values |= _own_code(invitation, keys, new_code)
     change(update(Invitation).where(*_here(invitation)).values(**values))
     return is_known
 
@@ -111,8 +125,9 @@ def _here(invitation: Invitation) -> tuple[Any, ...]:
     return Invitation.clinic_id == invitation.clinic_id, Invitation.id == invitation.id
 
 
-def _own_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
+def _own_code(invitation: Invitation, keys: Keys, new_code: Callable[[], str]) -> dict[str, Any]:
     clinic_id = invitation.clinic_id
+    code = free_code(clinic_id, keys=keys, new_code=new_code)
     return {
         "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
         "code_mac": keys.code_mac(code, clinic_id=clinic_id),
@@ -120,13 +135,15 @@ def _own_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
     }
 
 
-def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, Any]:
+def _another_code(
+    invitation: Invitation, keys: Keys, new_code: Callable[[], str]
+) -> dict[str, Any]:
     """The one that was handed over before opens nothing now.
 
     It begins a generation without messages, by which `outbox.may_have_arrived` knows of it.
     """
     return {
-        **_own_code(invitation, keys, code),
+        **_own_code(invitation, keys, new_code),
         "link_version": invitation.link_version + 1,
         "generation": invitation.generation + 1,
         "sending": Sending.NONE,

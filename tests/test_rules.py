@@ -42,7 +42,7 @@ USE_CASES = (
     ),
     *("batches", "imports", "erasing", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
-    *("second_factor", "standing", "team"),
+    *("rotation", "second_factor", "standing", "team"),
 )
 EDGES = (
     *(
