@@ -37,7 +37,7 @@ HAS_CODE = Invitation.code_mac.is_not(None)
 IS_OPEN = and_(Invitation.accepted_at.is_(None), Invitation.removed_at.is_(None))
 
 
-def erase_old(*, now: datetime) -> Iterator[None]:
+def erase_old(*, now: datetime, size: int = BATCH) -> Iterator[None]:
     """Everything whose time is over, clinic by clinic. The caller commits each part.
 
     What is due is looked up while only reading, and asked again when it is erased: whoever has
@@ -47,7 +47,7 @@ def erase_old(*, now: datetime) -> Iterator[None]:
         clinics = db.session.execute(select(Clinic.id, Clinic.keep_contacts_days)).all()
     for clinic_id, days in clinics:
         long_ago = now - timedelta(days=days)
-        for some in _found(clinic_id, _came_to_nothing(long_ago), HAS_CONTACT):
+        for some in _found(clinic_id, _came_to_nothing(long_ago), HAS_CONTACT, size):
             held = _held(clinic_id, some, _has_come_to_nothing(long_ago), HAS_CONTACT)
             if held:
                 erase_contacts(clinic_id, held, now=now)
@@ -58,7 +58,7 @@ def erase_old(*, now: datetime) -> Iterator[None]:
             yield
         rested = now - CODE_RESTS
         accepted = (text(RESTING), Invitation.accepted_at <= rested)
-        for some in _found(clinic_id, [*_came_to_nothing(rested), accepted], HAS_CODE):
+        for some in _found(clinic_id, [*_came_to_nothing(rested), accepted], HAS_CODE, size):
             ended = or_(_has_come_to_nothing(rested), Invitation.accepted_at <= rested)
             if held := _held(clinic_id, some, ended, HAS_CODE):
                 _change(clinic_id, held, **NO_CODE)
@@ -97,7 +97,7 @@ def _has_come_to_nothing(before: datetime) -> ColumnElement[bool]:
 
 
 def _found(
-    clinic_id: int, ways: Iterable[tuple[Any, ...]], has: ColumnElement[bool]
+    clinic_id: int, ways: Iterable[tuple[Any, ...]], has: ColumnElement[bool], size: int
 ) -> Iterator[list[int]]:
     """Ids of a clinic's invitations that ended in one of these ways and still have that."""
     here = Invitation.clinic_id == clinic_id
@@ -108,8 +108,8 @@ def _found(
             for each in db.session.scalars(select(Invitation.id).where(here, *ended, has))
         }
     ordered = sorted(ids)
-    for start in range(0, len(ordered), BATCH):
-        yield ordered[start : start + BATCH]
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 def _held(clinic_id: int, ids: Iterable[int], *due: ColumnElement[bool]) -> Sequence[int]:

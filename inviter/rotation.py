@@ -52,12 +52,12 @@ RESEAL = (
 )
 
 
-def rotate(*, keys: Keys) -> Iterator[Counter[What]]:
+def rotate(*, keys: Keys, size: int = BATCH) -> Iterator[Counter[What]]:
     """Some at a time, and what became of them. The caller commits each part."""
     with reading():
         clinic_ids = db.session.scalars(select(Clinic.id).order_by(Clinic.id)).all()
     for clinic_id in clinic_ids:
-        for rows in _codes(clinic_id):
+        for rows in _codes(clinic_id, size):
             done = Counter[What]()
             _write(_resealed(clinic_id, rows, keys, done), done)
             yield done
@@ -65,9 +65,9 @@ def rotate(*, keys: Keys) -> Iterator[Counter[What]]:
     yield _reseal_second_factors(keys)
 
 
-def _codes(clinic_id: int) -> Iterator[Sequence[Any]]:
+def _codes(clinic_id: int, size: int) -> Iterator[Sequence[Any]]:
     """Read without keeping anyone from writing; in the order of ids."""
-    query = select(INVITATION.id, INVITATION.code_sealed).order_by(INVITATION.id).limit(BATCH)
+    query = select(INVITATION.id, INVITATION.code_sealed).order_by(INVITATION.id).limit(size)
     held = (INVITATION.clinic_id == clinic_id, INVITATION.code_sealed.is_not(None))
     last = 0
     while True:

@@ -36,8 +36,8 @@ def make(cast: Cast, keys: Keys, now: datetime) -> Make:
     return made
 
 
-def keep(now: datetime) -> None:
-    for _ in keeping.erase_old(now=now):
+def keep(now: datetime, size: int = keeping.BATCH) -> None:
+    for _ in keeping.erase_old(now=now, size=size):
         db.session.commit()
     db.session.commit()
 
@@ -124,21 +124,17 @@ class TestContacts:
         keep(now_is(ada).expires_at + 30 * DAY)
         assert db.session.scalars(select(MailboxMessage.sent_to)).all() == []
 
-    def test_more_than_fit_in_one_transaction(
-        self, make: Make, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(keeping, "BATCH", 2)
+    def test_more_than_fit_in_one_transaction(self, make: Make) -> None:
         made = [make(f"{name} Fixture", f"{name}@example.org") for name in ("a", "b", "c")]
-        keep(made[0].expires_at + 30 * DAY)
+        keep(made[0].expires_at + 30 * DAY, size=2)
         assert [contact(each) for each in made] == [NOTHING] * 3
 
     def test_who_is_sent_it_again_meanwhile_keeps_it(
-        self, make: Make, cast: Cast, keys: Keys, monkeypatch: pytest.MonkeyPatch
+        self, make: Make, cast: Cast, keys: Keys
     ) -> None:
-        monkeypatch.setattr(keeping, "BATCH", 1)
         ada, ben = make(), make("Ben Fixture", "ben@example.org")
         late = ada.expires_at + 30 * DAY
-        going = keeping.erase_old(now=late)
+        going = keeping.erase_old(now=late, size=1)
         next(going)
         db.session.commit()
         found = now_is(ben)

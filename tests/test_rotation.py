@@ -97,9 +97,8 @@ def test_afterwards_everything_opens_without_the_old_secret(
 
 
 def test_before_and_while_it_runs_codes_join_and_links_stay(
-    held: Held, cast: Cast, now: datetime, monkeypatch: pytest.MonkeyPatch
+    held: Held, cast: Cast, now: datetime
 ) -> None:
-    monkeypatch.setattr(rotation, "BATCH", 1)
     token = OLD.link_token(held.ada.link_id, 1)
 
     def can_join() -> bool:
@@ -113,17 +112,16 @@ def test_before_and_while_it_runs_codes_join_and_links_stay(
         return all(found)
 
     assert can_join()
-    for _ in rotation.rotate(keys=BOTH):
+    for _ in rotation.rotate(keys=BOTH, size=1):
         db.session.commit()
         assert can_join()
     assert joining.by_link(token, keys=NEW) is None
 
 
 def test_cut_off_it_goes_on_where_it_was_and_then_finds_nothing(
-    held: Held, monkeypatch: pytest.MonkeyPatch
+    held: Held,
 ) -> None:
-    monkeypatch.setattr(rotation, "BATCH", 1)
-    going: Iterator[Counter[What]] = rotation.rotate(keys=BOTH)
+    going: Iterator[Counter[What]] = rotation.rotate(keys=BOTH, size=1)
     assert next(going) == {What.CODES: 1}
     db.session.commit()
     next(going)

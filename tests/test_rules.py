@@ -40,7 +40,7 @@ USE_CASES = (
         "opt_outs",
         "outbox",
     ),
-    *("batches", "imports", "erasing", "inviting_many", "keeping", "mending"),
+    *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
     *("rotation", "second_factor", "standing", "team"),
 )

@@ -1,0 +1,45 @@
+"""How many Invite Codes a clinic holds: the more there are, the sooner a guess meets one.
+
+A code is held until it has rested (`keeping`). What a file has yet to invite counts as held.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, literal, select
+
+from inviter.db import db
+from inviter.imports import TO_INVITE
+from inviter.models import Import, ImportRow, ImportState, Invitation
+
+MOST = 200_000
+
+
+@dataclass(eq=False)
+class TooMany(Exception):
+    """The clinic would hold more than it may."""
+
+    room: int
+
+
+def room(clinic_id: int) -> int:
+    """How many more a clinic may hold now."""
+    holds = (Invitation.clinic_id == clinic_id, Invitation.code_mac.is_not(None))
+    its_file = and_(Import.clinic_id == ImportRow.clinic_id, Import.id == ImportRow.import_id)
+    waits = (
+        Import.clinic_id == clinic_id,
+        Import.state == ImportState.INVITING,
+        ImportRow.clinic_id == clinic_id,
+        ImportRow.fate.in_(TO_INVITE),
+    )
+    queries = (
+        select(literal(1)).select_from(Invitation).where(*holds),
+        select(literal(1)).select_from(Import).join(ImportRow, its_file).where(*waits),
+    )
+    counts = [select(func.count()).select_from(each.limit(MOST).subquery()) for each in queries]
+    return max(0, MOST - sum(db.session.scalar(each) or 0 for each in counts))
+
+
+def check(clinic_id: int, wanted: int) -> None:
+    """Whether so many more may be invited. Raises TooMany."""
+    if wanted and (left := room(clinic_id)) < wanted:
+        raise TooMany(left)
