@@ -45,7 +45,7 @@ def erase(
     """
     clinic_id = invitation.clinic_id
     one_at_a_time(clinic_id)
-    db.session.refresh(invitation, ["name_key", "email", "phone"], with_for_update=True)
+    db.session.refresh(invitation, ["name_key", "email", "phone"])
     if is_erased(invitation):
         return 0
     name_key, found = invitation.name_key, _of_the_patient(invitation)
@@ -72,7 +72,7 @@ def erase(
 
 def _of_the_patient(invitation: Invitation) -> list[Invitation]:
     """The same name with the same email or number; without any, only what is over. In the order
-    of ids."""
+    of ids, in which everyone locks them."""
     named = (
         Invitation.clinic_id == invitation.clinic_id,
         Invitation.name_key == invitation.name_key,
