@@ -108,6 +108,7 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
 
 def _needs_code(row: InvitedRow) -> bool:
     is_open = row.status in (Status.PENDING, Status.ERROR_SENDING)
+    is_open = is_open and row.code is not None
     return is_open and row.code_given_at is None and formats.is_code_needed(row.sent)
 
 
