@@ -27,7 +27,7 @@ from inviter.models import (
 )
 
 CODE_RESTS = timedelta(days=30)
-BATCH = 500
+BATCH = 250
 """So many at once that who writes meanwhile waits no longer than for a batch of a file."""
 NO_CONTACT: dict[str, Any] = {"email": None, "phone": None, "phone_typed": None, "can_text": False}
 NO_CODE: dict[str, Any] = {"code_sealed": None, "code_mac": None}

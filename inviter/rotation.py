@@ -18,7 +18,7 @@ from inviter.db import change, db, reading
 from inviter.keys import Keys, Unreadable
 from inviter.models import Clinic, Draft, Invitation, User
 
-BATCH = 500
+BATCH = 250
 
 
 class What(StrEnum):

@@ -12,6 +12,7 @@ from inviter.db import db
 from inviter.holding import TooMany
 from inviter.keys import Keys
 from inviter.models import Confirmation, Invitation
+from tests.counting import counted
 from tests.factories import Cast, invite, recipient
 from tests.visitors import Visitor
 
@@ -117,3 +118,17 @@ def test_a_file_is_told_in_its_check_and_a_full_clinic_takes_none(
     assert ana.status == 422
     assert "No more patients can be invited now." in ana.text
     assert count(app) == 2
+
+
+@pytest.mark.usefixtures("context")
+def test_who_has_plenty_of_room_is_not_counted_each_time(
+    app: Flask, cast: Cast, two: list[Invitation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "MOST", 60_000)
+    with counted() as statements:
+        for _ in range(3):
+            holding.check(cast.northside.id, 1)
+    assert len(statements) == 2
+    with counted() as statements:
+        assert holding.room(cast.northside.id) == 59_998
+    assert len(statements) == 2
