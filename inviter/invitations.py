@@ -6,6 +6,7 @@ restores many, in the order in which they are invited (`duplicates.in_line`).
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -155,12 +156,14 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
     one_at_a_time(invitation.clinic_id)
     if not _can_be_restored(invitation, now):
         return
-    with as_nobody_else(invitation, invitation.email, invitation.phone):
+    contacts = (invitation.email, invitation.phone)
+    is_known = invitation.erased_at is None  # else it stands in nobody's way
+    with as_nobody_else(invitation, *contacts) if is_known else nullcontext():
         restored = _change(
             invitation,
             Invitation.removed_at >= now - UNDO_FOR,
             Invitation.accepted_at.is_(None),
-            Invitation.erased_at.is_(None),
+            Invitation.first_name != "",
             removed_at=None,
         )
     _reload(invitation)
@@ -174,10 +177,12 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
 
 
 def can_undo(facts: Removal, now: datetime) -> bool:
-    """Whether it was removed, and so short a time ago that the removal can be undone."""
+    """Whether it was removed, and so short a time ago that the removal can be undone; no patient
+    who was erased comes back."""
     at = facts.removed_at
-    is_gone = facts.accepted_at is not None or facts.erased_at is not None
-    return at is not None and not is_gone and now - at <= UNDO_FOR
+    if at is None or facts.accepted_at is not None or not facts.name:
+        return False
+    return now - at <= UNDO_FOR
 
 
 def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
@@ -185,7 +190,7 @@ def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
     together = (
         Invitation.removed_at == at,
         Invitation.accepted_at.is_(None),
-        Invitation.erased_at.is_(None),
+        Invitation.first_name != "",
     )
     query = _with_people(clinic.id).where(*together).order_by(Invitation.id)
     return sorted(db.session.scalars(query.limit(MOST_AT_ONCE)), key=in_line)

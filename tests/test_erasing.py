@@ -152,6 +152,7 @@ def test_what_is_queued_is_not_sent_and_nothing_opens_or_comes_back(
     assert set(states) == {DeliveryState.WITHDRAWN}
     found = joining.by_link(token, keys=keys)
     assert found is not None and joining.closed_by(found, now=now)
+    assert not invitations.can_undo(canary, now)
     with pytest.raises(TooLate):
         invitations.restore(canary, by=cast.ana, now=now)
     with pytest.raises(Closed):

@@ -11,7 +11,7 @@ import app as composition
 from inviter import activity, contacts, invitations, joining, keeping, patients
 from inviter.activity import Action
 from inviter.db import db
-from inviter.invitations import InvitedAnew, TooLate
+from inviter.invitations import InvitedAnew
 from inviter.keeping import CODE_RESTS
 from inviter.keys import Keys
 from inviter.listing import code_of
@@ -195,11 +195,16 @@ class TestAfterwards:
         self.give_contact(now_is(ben), cast, keys, late)
         assert now_is(ben).link_version == (2 if is_sent else 1)
 
-    def test_undo_is_over(self, ada: Invitation, cast: Cast, late: datetime) -> None:
+    def test_its_removal_can_be_undone_even_if_the_patient_was_invited_anew(
+        self, ada: Invitation, cast: Cast, keys: Keys, late: datetime
+    ) -> None:
         invitations.remove(ada, by=cast.ana, now=late)
-        with pytest.raises(TooLate):
-            invitations.restore(ada, by=cast.ana, now=late)
-        assert not invitations.can_undo(ada, late)
+        who = recipient("Ada Fixture", email=EMAIL)
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=late)
+        assert invitations.can_undo(ada, late)
+        invitations.restore(ada, by=cast.ana, now=late)
+        assert contact(ada) == NOTHING
+        assert now_is(ada).removed_at is None
 
     def give_contact(self, ada: Invitation, cast: Cast, keys: Keys, now: datetime) -> None:
         email = contacts.email(EMAIL)
