@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import String, column, inspect, select, table
 from sqlalchemy.exc import OperationalError
 
-from inviter import cli, config, importer, logs, scope, sealer, web, worker
+from inviter import cli, config, importer, logs, scope, sealer, upkeep, web, worker
 from inviter.config import CannotStart, Config
 from inviter.crew import Companion, Crew
 from inviter.db import db
@@ -58,6 +58,7 @@ def create_app(settings: Config | None = None, *, check: bool | None = None) -> 
     flask_migrate.Migrate(app, db, directory=MIGRATIONS, render_as_batch=True)
     web.init(app)
     cli.init(app, accounts=auth, crew_of=crew_of, check=check_database)
+    upkeep.init(app, check=check_database)
     if check if check is not None else not cli.is_command():
         check_database(app)
     return app

@@ -40,6 +40,8 @@ class Action(StrEnum):
     UPLOADED = "file uploaded"
     IMPORTED = "file invited"
     IMPORT_CANCELLED = "import cancelled"
+    CONTACTS_ERASED = "contacts erased"
+    PATIENT_ERASED = "patient erased"
     SECOND_FACTOR_RESET = "second factor reset"
     VIEWED = "viewed"
 
@@ -148,8 +150,15 @@ def of(invitation: Invitation) -> list[Line]:
         lines.insert(
             0, Line(invitation.invited_at, Action.IMPORTED, invitation.invited_by.name, {})
         )
-    lines += _opting(invitation)
+    lines += [*_erased(invitation, lines), *_opting(invitation)]
     return sorted(lines, key=lambda each: each.at)
+
+
+def _erased(invitation: Invitation, lines: Iterable[Line]) -> Iterator[Line]:
+    """Of those whose time was over the record has a line for many; asked for, each has its own."""
+    was_asked = any(each.action == Action.PATIENT_ERASED for each in lines)
+    if invitation.erased_at and not was_asked:
+        yield Line(invitation.erased_at, Action.CONTACTS_ERASED, None, {})
 
 
 def _opting(invitation: Invitation) -> Iterator[Line]:

@@ -163,16 +163,20 @@ def _read(
 def _draw(clinic_id: int, count: int, keys: Keys, new_code: Callable[[], str]) -> dict[str, str]:
     """So many codes that the clinic does not hold, by what they are found by. Raises OutOfCodes."""
     drawn: dict[str, str] = {}
+    is_of: dict[str, str] = {}  # also under secrets that were replaced
     for _ in range(MOST_DRAWS):
         while len(drawn) < count:
             code = new_code()
-            drawn[keys.code_mac(code, clinic_id=clinic_id)] = code
+            macs = keys.code_macs(code, clinic_id=clinic_id)
+            drawn[macs[0]] = code
+            is_of |= dict.fromkeys(macs, macs[0])
         held = select(Invitation.code_mac).where(
-            Invitation.clinic_id == clinic_id, any_of(Invitation.code_mac, drawn)
+            Invitation.clinic_id == clinic_id, any_of(Invitation.code_mac, is_of)
         )
         taken = db.session.scalars(held).all()
         if not taken:
             return drawn
         for mac in taken:
-            del drawn[str(mac)]
+            drawn.pop(is_of[str(mac)], None)
+        is_of = {mac: current for mac, current in is_of.items() if current in drawn}
     raise OutOfCodes(clinic_id)

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import available_timezones
@@ -164,9 +164,17 @@ def fill_if_empty(app: Flask, accounts: Accounts, password: str | None = None) -
         now=clock.now(),
     )
     settings: Config = app.extensions["settings"]
-    db.session.execute(update(Clinic).values(idle_minutes=settings.idle_minutes))
+    db.session.execute(update(Clinic).values(**_clinics_own(settings)))
     db.session.commit()
     return password
+
+
+def _clinics_own(settings: Config) -> dict[str, int]:
+    """What a new clinic begins with, and may have otherwise later."""
+    return {
+        "idle_minutes": settings.idle_minutes,
+        "keep_contacts_days": settings.keep_contacts_days,
+    }
 
 
 def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Flask], None]) -> None:
@@ -184,10 +192,8 @@ def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Fla
         """Make a clinic and its first Clinic Admin, who is a provider too; prints a link to sign
         in by."""
         check(app)
-        idle_minutes = settings.idle_minutes
-        user = _create_clinic(
-            name, admin, admin_name, time_zone, accounts, idle_minutes=idle_minutes
-        )
+        own = _clinics_own(settings)
+        user = _create_clinic(name, admin, admin_name, time_zone, accounts, own=own)
         db.session.commit()
         click.echo(f"{settings.base_url}/reset-password/{accounts.reset_token(user)}")
 
@@ -308,7 +314,7 @@ def _create_clinic(
     time_zone: str,
     accounts: Accounts,
     *,
-    idle_minutes: int,
+    own: Mapping[str, int],
 ) -> User:
     if max(len(name), len(admin_name or "")) > NAME_LIMIT:
         raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
@@ -321,13 +327,7 @@ def _create_clinic(
     if email is None:
         raise click.ClickException("Give the admin's email with --admin.")
     now = clock.now()
-    clinic = Clinic(
-        slug=_free_slug(name),
-        name=name,
-        time_zone=time_zone,
-        idle_minutes=idle_minutes,
-        created_at=now,
-    )
+    clinic = Clinic(slug=_free_slug(name), name=name, time_zone=time_zone, created_at=now, **own)
     user = team.user_with(email)
     if user is None and not admin_name:
         raise click.ClickException("Give the admin's name, which patients read, with --admin-name.")

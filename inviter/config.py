@@ -67,6 +67,7 @@ class Config:
     sms_regions: tuple[str, ...] = ("CA", "US")
     require_mfa: bool = False
     idle_minutes: int = 30
+    keep_contacts_days: int = 30
     upload_max_mb: int = 20
     upload_max_rows: int = 100_000
     doubt_after: timedelta = timedelta(minutes=15)
@@ -127,6 +128,7 @@ class _Reader:
             sms_regions=self._regions(),
             require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "0" if self._demo else "1") == "1",
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
+            keep_contacts_days=self._number("KEEP_CONTACTS_DAYS", 30, 3, 90),
             upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),
             upload_max_rows=self._number("UPLOAD_MAX_ROWS", 100_000, 1, 1_000_000),
             doubt_after=timedelta(minutes=self._number("DOUBT_MINUTES", 15, 1, 1440)),

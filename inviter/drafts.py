@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 
-from inviter import inviting
+from inviter import contacts, inviting
 from inviter.db import db, insert
 from inviter.keys import Keys, Unreadable
 from inviter.models import Clinic, Draft, User
 from inviter.scope import across_clinics
 
 KEPT_FOR = timedelta(days=1)
+FIRST, LAST = "first_name", "last_name"
+"""How fields end that name someone; before that they say in which row."""
 
 Fields = list[tuple[str, str]]
 """As a form posts them: names and values."""
@@ -51,11 +53,43 @@ def erase(clinic: Clinic, *, by: User, key: str | None = None) -> None:
     db.session.execute(mine if key is None else mine.where(Draft.key == key))
 
 
+def erase_rows_of(clinic: Clinic, name_key: str, *, keys: Keys) -> None:
+    """What anyone has typed here of who has this folded name; the other rows stay."""
+    for draft in db.session.scalars(select(Draft).where(Draft.clinic_id == clinic.id)).all():
+        purpose = purpose_of(clinic.id, draft.user_id)
+        try:
+            fields = [
+                (name, value) for name, value in json.loads(keys.unseal(purpose, draft.sealed))
+            ]
+        except Unreadable:
+            continue
+        if left := _without(fields, name_key):
+            draft.sealed = keys.seal(purpose, json.dumps(left))
+    db.session.flush()
+
+
 @across_clinics()
 def erase_old(*, now: datetime) -> None:
     """Everyone's, at whatever clinic."""
     db.session.execute(delete(Draft).where(Draft.kept_at <= now - KEPT_FOR))
 
 
+def _without(fields: Fields, name_key: str) -> Fields | None:
+    """Their rows blank; None where there is none."""
+    typed = dict(fields)
+    places = tuple(
+        place
+        for place in (each.removesuffix(FIRST) for each in typed if each.endswith(FIRST))
+        if contacts.name_key(typed[place + FIRST], typed.get(place + LAST, "")) == name_key
+    )
+    if not places:
+        return None
+    return [(name, "" if name.startswith(places) else value) for name, value in fields]
+
+
 def _purpose(clinic: Clinic, user: User) -> str:
-    return f"draft {clinic.id}/{user.id}"
+    return purpose_of(clinic.id, user.id)
+
+
+def purpose_of(clinic_id: int, user_id: int) -> str:
+    return f"draft {clinic_id}/{user_id}"

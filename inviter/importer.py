@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from inviter import batches, budgets, drafts, imports, inviting_many
+from inviter import batches, budgets, drafts, imports, inviting_many, keeping
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
@@ -63,14 +63,15 @@ class Importer:
             return True
 
     def erase_old(self, *, now: datetime | None = None) -> None:
-        """What may no longer be finished, and tries that count no more."""
+        """What may no longer be finished, tries that count no more, contacts that nobody needs."""
         with self._context():
             now = now or server_now()
             budgets.erase_old(now=now)
             drafts.erase_old(now=now)
             db.session.commit()
-            for _ in imports.erase_old(now=now):
-                db.session.commit()
+            for erase in (imports.erase_old, keeping.erase_old):
+                for _ in erase(now=now):
+                    db.session.commit()
 
     def _work(self) -> float:
         if time.monotonic() - self._erased > ERASE_EVERY:

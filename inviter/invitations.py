@@ -6,6 +6,7 @@ restores many, in the order in which they are invited (`duplicates.in_line`).
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -104,12 +105,15 @@ def resend(
     *,
     seen: int,
     by: User,
+    keys: Keys,
     sms: bool,
     now: datetime,
     sure: bool = False,
     place: int = 0,
+    new_code: Callable[[], str] = codes.random_code,
 ) -> None:
-    """Queue the messages again and renew the expiry; code and link stay.
+    """Queue the messages again and renew the expiry; code and link stay. Only a code that has
+    rested (`keeping`) is drawn anew.
 
     `seen` is the generation that was shown to who asks; `place` is the one among many. What is
     still queued of earlier sends is not sent. Raises Closed, Overtaken, NoMessage, or JustSent
@@ -129,6 +133,9 @@ def resend(
     )
     outbox.withdraw(invitation, because=Action.RESENT)
     _reload(invitation)
+    if invitation.code_mac is None:
+        readdressing.draw(invitation, keys=keys, new_code=new_code)
+        _reload(invitation)
     outbox.put(invitation, ways, place=place, now=now)
     _record(Action.RESENT, invitation, by, now)
 
@@ -150,11 +157,14 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
     one_at_a_time(invitation.clinic_id)
     if not _can_be_restored(invitation, now):
         return
-    with as_nobody_else(invitation, invitation.email, invitation.phone):
+    contacts = (invitation.email, invitation.phone)
+    is_known = invitation.erased_at is None  # else it stands in nobody's way
+    with as_nobody_else(invitation, *contacts) if is_known else nullcontext():
         restored = _change(
             invitation,
             Invitation.removed_at >= now - UNDO_FOR,
             Invitation.accepted_at.is_(None),
+            Invitation.first_name != "",
             removed_at=None,
         )
     _reload(invitation)
@@ -168,14 +178,21 @@ def restore(invitation: Invitation, *, by: User, now: datetime) -> None:
 
 
 def can_undo(facts: Removal, now: datetime) -> bool:
-    """Whether it was removed, and so short a time ago that the removal can be undone."""
+    """Whether it was removed, and so short a time ago that the removal can be undone; no patient
+    who was erased comes back."""
     at = facts.removed_at
-    return at is not None and facts.accepted_at is None and now - at <= UNDO_FOR
+    if at is None or facts.accepted_at is not None or not facts.name:
+        return False
+    return now - at <= UNDO_FOR
 
 
 def removed_at_once(clinic: Clinic, at: datetime) -> list[Invitation]:
     """Those that were removed together, at exactly this instant, to be restored in this order."""
-    together = (Invitation.removed_at == at, Invitation.accepted_at.is_(None))
+    together = (
+        Invitation.removed_at == at,
+        Invitation.accepted_at.is_(None),
+        Invitation.first_name != "",
+    )
     query = _with_people(clinic.id).where(*together).order_by(Invitation.id)
     return sorted(db.session.scalars(query.limit(MOST_AT_ONCE)), key=in_line)
 
@@ -197,6 +214,7 @@ def change_contact(
     They change where whoever was written to before may hold them: a contact is replaced or taken
     away, and a message to it did not fail for certain. What is queued for it is not sent. With
     another code what was sent amounts to nothing: a generation begins that has no messages.
+    Who gives a contact to one whose own was erased opens it anew, and renews the expiry.
 
     `seen` and `shown` are the generation and the contacts (email, number) that were shown to who
     asks: where they are others now it raises Overtaken, unless nothing is left to change. Raises
@@ -211,8 +229,11 @@ def change_contact(
     contacts = (invitation.email, invitation.phone)
     if seen not in (None, invitation.generation) or shown not in (None, contacts):
         raise Overtaken
+    was_erased = invitation.erased_at is not None
     with as_nobody_else(invitation, email, phone.e164 if phone else None):
         changed = readdressing.readdress(invitation, email, phone, keys=keys, new_code=new_code)
+    if was_erased:
+        _change(invitation, expires_at=expiry(invitation.clinic, now))
     _record(Action.CONTACT_CHANGED, invitation, by, now, fields=fields, code_changed=changed)
     _reload(invitation)
     return changed

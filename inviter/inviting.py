@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from inviter import activity, codes, invitations, outbox
+from inviter import activity, codes, holding, invitations, outbox
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
 from inviter.duplicates import Checked, Fate, check, in_line, next_twin, one_at_a_time
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
-from inviter.readdressing import MOST_DRAWS
+from inviter.readdressing import MOST_DRAWS, free_code
 from inviter.readdressing import OutOfCodes as OutOfCodes
 from inviter.roster import Recipient
 from inviter.team import Provider
@@ -37,7 +37,8 @@ def invite(
 
     The key makes it happen once: pressed again, at the same moment or later, it gives the same
     answer. Two people who invite the same patient at once leave one invitation, and both are told.
-    Raises KeyUsed where the key confirmed other content.
+    Raises KeyUsed where the key confirmed other content, and TooMany where the clinic has no room
+    for as many codes; then the caller commits nothing.
     """
     content = content_mac(recipients, provider=provider, by=by, keys=keys)
     confirmation = _begin(clinic, key, content, by, now)
@@ -48,6 +49,7 @@ def invite(
     # The newest stands first in the list: so that those of one form stand as they were typed.
     ids = sorted((new_id() for _ in recipients), reverse=True)
     checked = check(clinic, recipients)
+    holding.check(clinic.id, sum(each.fate == Fate.INVITED for each in checked))
     for place in sorted(range(len(recipients)), key=lambda place: in_line(recipients[place])):
         if checked[place].fate == Fate.INVITED:
             checked[place] = _invite_one(press, recipients[place], ids[place], place)
@@ -135,7 +137,8 @@ def _invite_one(press: _Press, recipient: Recipient, invitation_id: int, place: 
 
 def _insert(press: _Press, recipient: Recipient, invitation_id: int) -> Invitation | None:
     """None where a unique index refused it: the patient is invited already, or the code taken."""
-    clinic_id, code = press.clinic.id, press.new_code()
+    clinic_id = press.clinic.id
+    code = free_code(clinic_id, keys=press.keys, new_code=press.new_code)
     inserted = change(
         insert(Invitation)
         .values(

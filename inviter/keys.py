@@ -33,6 +33,7 @@ class Keys:
 
     def __init__(self, secret: str, old_secrets: Sequence[str] = ()) -> None:
         self._rings = [_Ring(each) for each in (secret, *old_secrets)]
+        self._newest = Keys(secret) if old_secrets else self
 
     def seal_code(self, code: str, *, clinic_id: int, invitation_id: int) -> str:
         """Encrypt a code so that it opens only on this invitation."""
@@ -53,6 +54,19 @@ class Keys:
                 continue
         raise Unreadable(f"the code of invitation {invitation_id}")
 
+    def reseal_code(
+        self, sealed: str, *, clinic_id: int, invitation_id: int
+    ) -> tuple[str, str] | None:
+        """The same code under the current secret, and what it is found by then; None where it is
+        under it already. Raises Unreadable."""
+        try:
+            self._newest.open_code(sealed, clinic_id=clinic_id, invitation_id=invitation_id)
+            return None
+        except Unreadable:
+            code = self.open_code(sealed, clinic_id=clinic_id, invitation_id=invitation_id)
+        place = {"clinic_id": clinic_id, "invitation_id": invitation_id}
+        return self.seal_code(code, **place), self.code_mac(code, clinic_id=clinic_id)
+
     def seal(self, purpose: str, text: str) -> str:
         """Encrypt what travels through a browser, such as a name that an address must not show."""
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -68,6 +82,15 @@ class Keys:
             except (InvalidTag, ValueError):
                 continue
         raise Unreadable(purpose)
+
+    def reseal(self, purpose: str, sealed: str) -> str | None:
+        """The same under the current secret; None where it is under it already. Raises
+        Unreadable."""
+        try:
+            self._newest.unseal(purpose, sealed)
+            return None
+        except Unreadable:
+            return self.seal(purpose, self.unseal(purpose, sealed))
 
     def code_mac(self, code: str, *, clinic_id: int) -> str:
         """What a code is found by; under the current secret."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from inviter import codes, crowd, demo, invitations, status, team
+from inviter import codes, crowd, demo, invitations, keeping, status, team
 from inviter.activity import Action
 from inviter.db import ID_SEQUENCE_BITS, Base, db
 from inviter.keys import Keys
@@ -203,6 +203,8 @@ class _Desk:
         can_join = given_at is not None or sending in (Sending.SENT, Sending.IN_DOUBT)
         wait = crowd.until_accepted(self.random) if can_join else None
         self.namesakes[person.name_key] += 1
+        expires_at = invitations.expiry(self.clinic, invited_at)
+        accepted_at = self._by_now(invited_at, wait)
         return {
             "clinic_id": self.clinic_id,
             "id": invitation_id,
@@ -212,9 +214,11 @@ class _Desk:
             "provider_id": provider_id,
             "invited_by_id": self.random.choice((provider_id, self.admin_id)),
             "invited_at": invited_at,
-            "expires_at": invitations.expiry(self.clinic, invited_at),
-            "accepted_at": self._by_now(invited_at, wait),
+            "expires_at": expires_at,
+            "accepted_at": accepted_at,
+            "erased_at": None,
             **self._code(place, invitation_id),
+            **self._kept(accepted_at, expires_at),
             "code_given_at": given_at,
             "link_id": crowd.link_id(self.random),
             "link_version": 1,
@@ -230,6 +234,15 @@ class _Desk:
             "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation_id),
             "code_mac": keys.code_mac(code, clinic_id=clinic_id),
         }
+
+    def _kept(self, accepted_at: datetime | None, expires_at: datetime) -> Row:
+        """What `keeping` would have erased by now."""
+        ended = accepted_at or expires_at
+        if ended > self.whole.now - keeping.CODE_RESTS:
+            return {}
+        if accepted_at:
+            return keeping.NO_CODE
+        return keeping.NO_CODE | keeping.NO_CONTACT | {"erased_at": ended + keeping.CODE_RESTS}
 
     def _by_now(self, at: datetime, wait: timedelta | None) -> datetime | None:
         """So long after a time, if that is not yet to come."""

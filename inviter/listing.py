@@ -53,6 +53,7 @@ class InvitedRow(NamedTuple):
     resent_at: datetime | None
     accepted_at: datetime | None
     removed_at: datetime | None
+    erased_at: datetime | None
     expires_at: datetime
     code_given_at: datetime | None
     phone: str | None
@@ -191,6 +192,7 @@ ROWS = (
         INVITATION.expires_at,
         INVITATION.accepted_at,
         INVITATION.removed_at,
+        INVITATION.erased_at,
         INVITATION.code_sealed,
         INVITATION.code_given_at,
         INVITATION.code_tries,
@@ -284,6 +286,7 @@ def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> Invite
         resent_at=facts.resent_at,
         accepted_at=facts.accepted_at,
         removed_at=facts.removed_at,
+        erased_at=facts.erased_at,
         expires_at=facts.expires_at,
         code_given_at=facts.code_given_at,
         phone=facts.phone_typed,

@@ -45,7 +45,7 @@ def set_up(user: User, secret: str, code: str, *, keys: Keys, now: datetime) -> 
     counter = _counter(secret, code, now)
     if counter is None:
         return []
-    sealed = keys.seal(_purpose(user.id), secret)
+    sealed = keys.seal(purpose_of(user.id), secret)
     claim = update(User).where(User.id == user.id, User.second_factor.is_(None))
     if not _changed(claim.values(second_factor=sealed, last_counter=counter)):
         return []
@@ -57,7 +57,7 @@ def new_recovery_codes(user: User, *, keys: Keys) -> list[str]:
     letters = [LETTERS] * RECOVERY_LENGTH
     codes = ["".join(map(secrets.choice, letters)) for _ in range(RECOVERY_CODES)]
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    rows = [{"user_id": user.id, "mac": keys.mac(_purpose(user.id), code)} for code in codes]
+    rows = [{"user_id": user.id, "mac": keys.mac(purpose_of(user.id), code)} for code in codes]
     db.session.execute(insert(RecoveryCode), rows)
     return codes
 
@@ -72,7 +72,7 @@ def is_right(user: User, typed: str, *, keys: Keys, now: datetime) -> bool:
     code = "".join(typed.split()).replace("-", "").casefold()
     if len(code) == DIGITS:
         return is_from_app(user, code, keys=keys, now=now)
-    macs = keys.macs(_purpose(user.id), code)
+    macs = keys.macs(purpose_of(user.id), code)
     return _changed(
         delete(RecoveryCode).where(RecoveryCode.user_id == user.id, RecoveryCode.mac.in_(macs))
     )
@@ -81,7 +81,7 @@ def is_right(user: User, typed: str, *, keys: Keys, now: datetime) -> bool:
 def is_from_app(user: User, typed: str, *, keys: Keys, now: datetime) -> bool:
     """Whether it is a code from the app that was not used before."""
     try:
-        secret = keys.unseal(_purpose(user.id), user.second_factor or "")
+        secret = keys.unseal(purpose_of(user.id), user.second_factor or "")
     except Unreadable:
         return False
     counter = _counter(secret, typed, now)
@@ -110,7 +110,8 @@ def _counter(secret: str, typed: str, now: datetime) -> int | None:
     return None
 
 
-def _purpose(user_id: int) -> str:
+def purpose_of(user_id: int) -> str:
+    """What a secret is sealed for: it opens for this person only."""
     return f"second factor {user_id}"
 
 

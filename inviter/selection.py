@@ -12,6 +12,7 @@ from itertools import count
 
 from inviter import invitations
 from inviter.invitations import Closed, InvitedAnew, JustSent, NoMessage, Overtaken, TooLate
+from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.status import Status
 
@@ -51,14 +52,22 @@ def parts(ids: Iterable[int]) -> Iterator[list[int]]:
 
 
 def resend(
-    clinic: Clinic, ids: Sequence[int], *, by: User, sms: bool, now: datetime, after: int = 0
+    clinic: Clinic,
+    ids: Sequence[int],
+    *,
+    by: User,
+    keys: Keys,
+    sms: bool,
+    now: datetime,
+    after: int = 0,
 ) -> Outcome:
     """Send again to each that may be: none that was sent in the last minutes, so that the same
     press twice sends once. `after` so many that earlier parts have sent, whose turn comes first."""
     place = count(after)
 
     def resend_one(each: Invitation) -> None:
-        invitations.resend(each, seen=each.generation, by=by, sms=sms, now=now, place=next(place))
+        seen, here = each.generation, next(place)
+        invitations.resend(each, seen=seen, by=by, keys=keys, sms=sms, now=now, place=here)
 
     return _each(clinic, ids, resend_one)
 

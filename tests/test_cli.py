@@ -59,12 +59,13 @@ def test_a_second_clinic_of_the_same_name_gets_its_own_address(app: Flask) -> No
         assert len(db.session.scalars(select(Membership)).all()) == 2
 
 
-def test_a_new_clinic_starts_with_the_idle_minutes_of_the_settings(settings: Config) -> None:
-    made = composition.create_app(replace(settings, idle_minutes=20))
+def test_a_new_clinic_starts_with_what_the_settings_say(settings: Config) -> None:
+    made = composition.create_app(replace(settings, idle_minutes=20, keep_contacts_days=7))
     done = run(made, "create-clinic", "Elan", "--admin", "jo@example.org", "--admin-name", "Jo")
     assert done[0] == 0
     with made.app_context():
-        assert db.session.scalar(select(Clinic.idle_minutes)) == 20
+        own = select(Clinic.idle_minutes, Clinic.keep_contacts_days)
+        assert db.session.execute(own).one() == (20, 7)
         db.engine.dispose()
 
 

@@ -97,6 +97,7 @@ WRONG = [
     ("SMS", "pigeon"),
     ("SMS_REGIONS", "Canada"),
     ("IDLE_MINUTES", "5"),
+    ("KEEP_CONTACTS_DAYS", "2"),
     ("DOUBT_MINUTES", "soon"),
     ("LOG_FORMAT", "xml"),
     ("DEMO", "yes"),

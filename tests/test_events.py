@@ -29,6 +29,7 @@ from inviter.reports import OPTED_OUT, Report
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
 from tests.at_once import at_once
+from tests.conftest import SECRET
 from tests.factories import Cast, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -39,6 +40,7 @@ BUSY = Result(Answer.REFUSED, "busy", again=True)
 UNKNOWN = Result(Answer.UNKNOWN, "no-answer")
 UNWANTED = Result(Answer.REFUSED, OPTED_OUT)
 
+KEYS = Keys(SECRET)
 EMAIL, NUMBER = "ada@example.org", "+13065550142"
 SECOND = timedelta(seconds=1)
 OUTCOMES = (
@@ -252,7 +254,7 @@ class TestTake:
     ) -> None:
         first, later = claim_one(now), now + timedelta(days=1)
         settle(first, ACCEPTED, now)
-        invitations.resend(fresh(ada), seen=1, by=cast.ana, sms=True, now=later)
+        invitations.resend(fresh(ada), seen=1, by=cast.ana, keys=KEYS, sms=True, now=later)
         db.session.commit()
         settle(claim_one(later), ACCEPTED, later)
         take(event(first, Report.BOUNCED, later), now=later)
@@ -398,7 +400,7 @@ class TestOptingOut:
             settle(each, ACCEPTED, now)
         take(texted(Report.STOPPED, now), now=now)
         later = now + timedelta(days=1)
-        invitations.resend(fresh(by_both), seen=1, by=cast.ana, sms=True, now=later)
+        invitations.resend(fresh(by_both), seen=1, by=cast.ana, keys=KEYS, sms=True, now=later)
         db.session.commit()
         unwanted = {each.delivery.channel: each.opted_out for each in claim(later)}
         assert unwanted == {Channel.EMAIL: False, Channel.SMS: True}
@@ -467,7 +469,7 @@ class TestOptingOut:
         claimed = claim_one(now)
         settle(claimed, ACCEPTED, now)
         take(event(claimed, report, now), now=now)
-        invitations.resend(fresh(ada), seen=1, by=cast.ana, sms=True, sure=True, now=now)
+        invitations.resend(fresh(ada), seen=1, by=cast.ana, keys=KEYS, sms=True, sure=True, now=now)
         db.session.commit()
         assert claim_one(now).opted_out
 

@@ -31,11 +31,13 @@ from inviter.roster import Recipient
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
+from tests.conftest import SECRET
 from tests.counting import counted
 from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
+KEYS = Keys(SECRET)
 MOMENT = timedelta(microseconds=1)
 EMAIL, OTHER_EMAIL = "ada@example.org", "ada.fixture@example.com"
 NUMBER, OTHER_NUMBER = "306 555 0142", "306 555 0199"
@@ -98,7 +100,9 @@ def number(text: str) -> Phone:
 def resend(
     invitation: Invitation, cast: Cast, now: datetime, *, seen: int = 1, sure: bool = False
 ) -> None:
-    invitations.resend(invitation, seen=seen, by=cast.tallgrass, sms=True, now=now, sure=sure)
+    invitations.resend(
+        invitation, seen=seen, by=cast.tallgrass, keys=KEYS, sms=True, now=now, sure=sure
+    )
     db.session.commit()
 
 
@@ -272,7 +276,9 @@ class TestResend:
     def test_those_of_many_take_later_turns(self, cast: Cast, make: Make, later: datetime) -> None:
         first, second = make("Ada Fixture", email=EMAIL), make("Ben Sample", email=EMAIL)
         for place, each in ((1, first), (0, second)):
-            invitations.resend(each, seen=1, by=cast.ana, sms=True, now=later, place=place)
+            invitations.resend(
+                each, seen=1, by=cast.ana, keys=KEYS, sms=True, now=later, place=place
+            )
         db.session.commit()
         assert [each.delivery.invitation_id for each in claim(later)] == [second.id, first.id]
 
@@ -350,7 +356,7 @@ class TestResend:
     ) -> None:
         made = make(phone=NUMBER)
         with pytest.raises(NoMessage):
-            invitations.resend(made, seen=1, by=cast.ana, sms=False, now=later)
+            invitations.resend(made, seen=1, by=cast.ana, keys=KEYS, sms=False, now=later)
 
     def test_within_fifteen_minutes_one_is_asked(
         self, cast: Cast, ada: Invitation, now: datetime, later: datetime

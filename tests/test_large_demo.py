@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from inviter import activity, clock, joining, large_demo, status, team
+from inviter import activity, clock, joining, keeping, large_demo, status, team
 from inviter.activity import Action
 from inviter.db import Base, db
 from inviter.keys import Keys
@@ -139,7 +139,12 @@ def test_nothing_is_left_to_be_sent_and_invitations_know_how_theirs_went(
         sent = deliveries.get(invitation.id, [])
         assert status.amount_to(sent) == (invitation.sending, invitation.doubt_since)
         ways = [invitation.email, invitation.phone]
-        assert len(sent) == sum(each is not None for each in ways)
+        assert invitation.erased_at or len(sent) == sum(each is not None for each in ways)
+
+
+def test_nothing_is_left_to_be_erased_either(filled: list[Clinic]) -> None:
+    assert any(each.erased_at for each in rows_of(Invitation))
+    assert list(keeping.erase_old(now=NOW)) == []
 
 
 def test_who_accepted_is_a_patient_with_an_account(filled: list[Clinic]) -> None:

@@ -41,9 +41,9 @@ USE_CASES = (
         "opt_outs",
         "outbox",
     ),
-    *("batches", "imports", "inviting_many", "mending"),
+    *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
-    *("seals", "second_factor", "standing", "team", "verifying"),
+    *("rotation", "seals", "second_factor", "standing", "team", "verifying"),
 )
 EDGES = (
     *(
@@ -57,6 +57,7 @@ EDGES = (
         "messages",
         "sealer",
         "senders",
+        "upkeep",
         "web",
         "worker",
     ),
@@ -72,6 +73,7 @@ BETWEEN_EDGES = {
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
     "sealer": {"crew"},
+    "upkeep": {"config"},
     "web": {"config", "logs", "messages"},
     "worker": {"config", "crew", "logs", "messages", "senders"},
 }
@@ -135,7 +137,7 @@ def test_what_comes_from_outside_is_taken_in_its_one_place(path: Path) -> None:
         library = name.partition(".")[0]
         assert here in ONLY_IN.get(library, {here}), f"{library} is not for {here}"
         if library == "flask":
-            assert here in ("app", "inviter.cli") or here.startswith(
+            assert here in ("app", "inviter.cli", "inviter.upkeep") or here.startswith(
                 ("inviter.web", "inviter.migrations")
             ), f"{here} is not for the web"
 

@@ -13,11 +13,13 @@ from inviter.keys import Keys
 from inviter.models import Activity, Delivery, How, Invitation
 from inviter.selection import Outcome, Why
 from tests.at_once import at_once
+from tests.conftest import SECRET
 from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
 HOUR = timedelta(hours=1)
+KEYS = Keys(SECRET)
 
 
 def five(cast: Cast, keys: Keys, now: datetime) -> list[Invitation]:
@@ -53,7 +55,7 @@ def test_each_that_may_be_is_sent_again_and_the_others_say_why(
 ) -> None:
     made = five(cast, keys, now)
     before = queued()
-    done = selection.resend(cast.northside, ids(made), by=cast.osei, sms=True, now=now)
+    done = selection.resend(cast.northside, ids(made), by=cast.osei, keys=KEYS, sms=True, now=now)
     assert done.done == 2
     assert done.refused == {Why.NO_MESSAGE: 1, Why.ACCEPTED: 1, Why.REMOVED: 1}
     assert queued() == before + 2
@@ -64,21 +66,21 @@ def test_what_would_be_done_is_what_is_done(cast: Cast, keys: Keys, now: datetim
     before = queued()
     would = selection.sendable(cast.northside, ids(made), sms=True, now=now)
     assert queued() == before
-    did = selection.resend(cast.northside, ids(made), by=cast.ana, sms=True, now=now)
+    did = selection.resend(cast.northside, ids(made), by=cast.ana, keys=KEYS, sms=True, now=now)
     assert would == did
 
 
 def test_the_same_press_twice_sends_once(cast: Cast, keys: Keys, now: datetime) -> None:
     made = five(cast, keys, now)
-    selection.resend(cast.northside, ids(made), by=cast.ana, sms=True, now=now)
-    again = selection.resend(cast.northside, ids(made), by=cast.ana, sms=True, now=now)
+    selection.resend(cast.northside, ids(made), by=cast.ana, keys=KEYS, sms=True, now=now)
+    again = selection.resend(cast.northside, ids(made), by=cast.ana, keys=KEYS, sms=True, now=now)
     assert again.done == 0
     assert again.refused[Why.JUST_SENT] == 2
 
 
 def test_messages_of_many_take_turns(cast: Cast, keys: Keys, now: datetime) -> None:
     made = five(cast, keys, now)
-    selection.resend(cast.northside, ids(made), by=cast.ana, sms=True, now=now)
+    selection.resend(cast.northside, ids(made), by=cast.ana, keys=KEYS, sms=True, now=now)
     turns = db.session.scalars(
         db.select(Delivery.turn).where(Delivery.generation == 2).order_by(Delivery.turn)
     ).all()
@@ -148,7 +150,9 @@ def test_many_are_done_in_parts_and_come_back_together(
 def test_a_later_part_takes_later_turns(cast: Cast, keys: Keys, now: datetime) -> None:
     made = five(cast, keys, now)
     for after, one in enumerate(ids(made)[:2]):
-        selection.resend(cast.northside, [one], by=cast.ana, sms=True, now=now, after=after)
+        selection.resend(
+            cast.northside, [one], by=cast.ana, keys=KEYS, sms=True, now=now, after=after
+        )
     turns = db.session.scalars(
         db.select(Delivery.turn).where(Delivery.generation == 2).order_by(Delivery.turn)
     ).all()

@@ -28,6 +28,7 @@ EXPIRING = f"{OPEN} AND clinic_id > 0"  # always so: who does not say it is kept
 TROUBLED = f"{OPEN} AND sending IN ('failed', 'in doubt')"
 WITHOUT_MESSAGE = f"{OPEN} AND sending = 'none' AND code_given_at IS NULL"
 BLOCKED = f"{OPEN} AND code_tries >= {MOST_CODE_TRIES}"
+RESTING = "accepted_at IS NOT NULL AND code_mac IS NOT NULL"
 """Which rows an index holds; a query says the same words, or the index is not used."""
 
 
@@ -54,6 +55,7 @@ class Invitation(Base):
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When email and number were erased: who it was is not known again by them."""
 
     code_sealed: Mapped[str | None] = mapped_column(String(80))
     code_mac: Mapped[str | None] = mapped_column(String(22))
@@ -174,6 +176,7 @@ class Invitation(Base):
         partial_index(
             "ix_invitation_removed", "clinic_id", "removed_at", where="removed_at IS NOT NULL"
         ),
+        partial_index("ix_invitation_resting", "clinic_id", "accepted_at", where=RESTING),
     )
 
     @property

@@ -22,11 +22,14 @@ class Clinic(Base):
     time_zone: Mapped[str] = mapped_column(String(60))
     expiry_days: Mapped[int] = mapped_column(default=30)
     idle_minutes: Mapped[int] = mapped_column(default=30)
+    keep_contacts_days: Mapped[int] = mapped_column(default=30)
+    """So long after it was removed or expired an invitation keeps email and number."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         CheckConstraint("expiry_days BETWEEN 1 AND 90", name="expiry_days"),
         CheckConstraint("idle_minutes BETWEEN 15 AND 480", name="idle_minutes"),
+        CheckConstraint("keep_contacts_days BETWEEN 3 AND 90", name="keep_contacts_days"),
     )
 
 

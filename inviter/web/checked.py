@@ -192,7 +192,7 @@ def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Ke
     now_is = status.of(invitation, now=at.now, doubt_after=at.doubt_after)
     has_contact = bool(invitation.email or invitation.phone)
     return SentRow(
-        name=invitation.name,
+        name=invitation.name or formats.no_name(),
         how=formats.how_sent(sent, has_contact=has_contact),
         status=now_is,
         status_words=formats.status(now_is),

@@ -12,7 +12,7 @@ from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
-from inviter import contacts
+from inviter import contacts, holding
 from inviter.conditions import ACCEPTED_STAY, SOON, Attention
 from inviter.contacts import N_, Problem
 from inviter.listing import InvitedRow, Page, Sent
@@ -224,6 +224,28 @@ def how_sent(sent: Sequence[Sent], *, has_contact: bool) -> str:
     if ways == {Channel.EMAIL, Channel.SMS}:
         return _("Email and text")
     return channel(ways.pop()) if ways else unsent(has_contact=has_contact)
+
+
+def no_room(room: int) -> str:
+    """Why a clinic can't invite as many."""
+    why = _(
+        "This clinic holds %(most)s Invite Codes at most, so that none is easily guessed. They are"
+        " free again 30 days after an invite was accepted, removed or expired.",
+        most=f"{holding.MOST:,}",
+    )
+    if not room:
+        return _("No more patients can be invited now. %(why)s", why=why)
+    left = ngettext(
+        "Only %(num)d more patient can be invited now.",
+        "Only %(num)d more patients can be invited now.",
+        room,
+    )
+    return f"{left} {why}"
+
+
+def no_name() -> str:
+    """In the place of the name of who was erased."""
+    return _("Erased patient")
 
 
 def how_joined(how: How) -> str:

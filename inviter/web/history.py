@@ -102,6 +102,8 @@ SENTENCES: dict[tuple[Any, ...], str] = {
         "The code came with other names 5 times. Code and link are new: send the invite again"
     ),
     (Action.PATIENT_REMOVED,): N_("Removed from the clinic by %(by)s"),
+    (Action.CONTACTS_ERASED,): N_("Email address and mobile number erased: no longer needed"),
+    (Action.PATIENT_ERASED,): N_("Name, email address and mobile number erased by %(by)s"),
 }
 
 

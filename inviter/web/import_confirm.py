@@ -6,10 +6,10 @@ from functools import cached_property
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from inviter import team
+from inviter import holding, team
 from inviter.imports import PER_PAGE
 from inviter.models import Import
-from inviter.web import checked, guards
+from inviter.web import checked, formats, guards
 from inviter.web.import_page import ImportPage
 from inviter.web.import_shows import Show
 
@@ -22,12 +22,19 @@ class ConfirmPage(ImportPage):
         self._number = 1
         self.key = key
         self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
+        self.room = holding.room(made.clinic_id)
+        message = message or self._no_room
         self.message = message if self.has_provider else self._no_provider
 
     @cached_property
     def show(self) -> Show:
         """Nobody else is named here, also where none are left."""
         return Show.READY
+
+    @property
+    def _no_room(self) -> str:
+        """The clinic would hold too many Invite Codes."""
+        return "" if self.to_invite <= self.room else formats.no_room(self.room)
 
     @property
     def _no_provider(self) -> str:
@@ -39,7 +46,7 @@ class ConfirmPage(ImportPage):
 
     @property
     def can_confirm(self) -> bool:
-        return bool(self.to_invite) and self.has_provider
+        return bool(self.to_invite) and self.to_invite <= self.room and self.has_provider
 
     @property
     def number(self) -> str:

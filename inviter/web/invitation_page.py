@@ -8,7 +8,7 @@ from flask import g, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from inviter import activity, invitations, joining, listing, search, status, team
+from inviter import activity, erasing, invitations, joining, listing, search, status, team
 from inviter.activity import Action, Line
 from inviter.invitations import GivenHow, GivenTo
 from inviter.listing import Sent
@@ -40,7 +40,7 @@ class InvitationPage:
 
     @property
     def name(self) -> str:
-        return self._invitation.name
+        return self._invitation.name or formats.no_name()
 
     @property
     def url(self) -> str:
@@ -105,6 +105,11 @@ class InvitationPage:
     @property
     def phone(self) -> str | None:
         return self._invitation.phone_typed
+
+    @property
+    def no_contact(self) -> str:
+        """In the place of an email or number that is not there."""
+        return _("Erased") if self._invitation.erased_at else _("Not given")
 
     @property
     def invited(self) -> str:
@@ -208,14 +213,18 @@ class InvitationPage:
     @property
     def removed(self) -> str:
         """When and by whom, in a sentence; empty where it is not."""
-        at = self._invitation.removed_at
+        at = self._invitation.erased_at if self._is_erased else self._invitation.removed_at
         if at is None:
             return ""
-        line = history.last(self._lines, Action.REMOVED, Action.PATIENT_REMOVED)
+        ends = (Action.REMOVED, Action.PATIENT_REMOVED, Action.PATIENT_ERASED)
+        line = history.last(self._lines, *ends)
         when, by = formats.moment(at, g.clinic), line.by if line else None
         if line and line.action == Action.PATIENT_REMOVED:
             by = by or _("someone")
             return _("Removed from this clinic on %(when)s by %(by)s.", when=when, by=by)
+        if line and line.action == Action.PATIENT_ERASED:
+            by = by or _("someone")
+            return _("Name and contacts were erased on %(when)s by %(by)s.", when=when, by=by)
         if by is None:
             return _("This invite was removed on %(when)s.", when=when)
         return _("This invite was removed on %(when)s by %(by)s.", when=when, by=by)
@@ -223,6 +232,15 @@ class InvitationPage:
     @property
     def can_undo(self) -> bool:
         return invitations.can_undo(self._invitation, g.now)
+
+    @property
+    def can_erase(self) -> bool:
+        """Only a Clinic Admin does it, once."""
+        return bool(g.membership.is_admin) and not self._is_erased
+
+    @property
+    def _is_erased(self) -> bool:
+        return erasing.is_erased(self._invitation)
 
     @cached_property
     def history(self) -> Sequence[Entry]:

@@ -202,8 +202,8 @@ def _open(invitation_id: int) -> Invitation:
 
 
 def _resend(invitation: Invitation, *, seen: int, sure: bool) -> None:
-    sms = guards.settings().sms != "off"
-    invitations.resend(invitation, seen=seen, by=g.user, sms=sms, now=g.now, sure=sure)
+    keys, sms = guards.keys(), guards.settings().sms != "off"
+    invitations.resend(invitation, seen=seen, by=g.user, keys=keys, sms=sms, now=g.now, sure=sure)
 
 
 def _put_right(invitation: Invitation, form: ContactForm) -> bool:

@@ -9,9 +9,10 @@ from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import duplicates, inviting, team
+from inviter import duplicates, holding, inviting, team
 from inviter.db import db
 from inviter.duplicates import Checked, Fate
+from inviter.holding import TooMany
 from inviter.inviting import KeyUsed
 from inviter.models import Confirmation
 from inviter.status import Moment
@@ -19,6 +20,7 @@ from inviter.web import (
     addresses,
     checked,
     drafts,
+    formats,
     forms,
     guards,
     home,
@@ -109,6 +111,8 @@ def invite(slug: str) -> BaseResponse:
         )
     except KeyUsed:
         return _check_page(form, _("You have changed something since: check once more."), 409)
+    except TooMany:  # nothing is committed: its key may confirm later
+        return _check_page(form, code=409)
     drafts.sent(form.key.data)
     _say(confirmation)
     db.session.commit()
@@ -258,10 +262,19 @@ def _check_page(form: InviteForm, message: str = "", code: int = 200) -> Respons
         g.clinic,
         _moment(),
         provider=form.chosen,
-        message=message,
+        message=message or _no_room(found),
         sms=_sms(),
     )
     return respond("invite/confirm.html", "confirm", status=code, form=form, check=page)
+
+
+def _no_room(found: Sequence[Checked]) -> str:
+    """Why not all of these can be invited, if so."""
+    try:
+        holding.check(g.clinic.id, sum(each.fate == Fate.INVITED for each in found))
+    except TooMany as many:
+        return formats.no_room(many.room)
+    return ""
 
 
 def _is_spent(form: InviteForm, found: Sequence[Checked]) -> bool:

@@ -28,6 +28,7 @@ class Invited(NamedTuple):
     phone: str | None
     email: str | None
     code: str | None
+    is_erased: bool
     status: Status
     detail: Sequence[str]
     seen: str
@@ -44,6 +45,7 @@ class Words:
 
     not_yet: str
     not_given: str
+    erased: str
     select: str
     resend: str
     resend_to: str
@@ -62,6 +64,7 @@ def words(language: str) -> Words:
     return Words(
         not_yet=_("Not yet"),
         not_given=_("Not given"),
+        erased=_("Erased"),
         select=_("Select %s"),
         resend=_("Resend Invite"),
         resend_to=_("Resend Invite to %s"),
@@ -91,6 +94,7 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
         phone=row.phone,
         email=row.email,
         code=row.code,
+        is_erased=row.erased_at is not None,
         status=row.status,
         detail=formats.row_details(row, clinic, now=now),
         seen=str(row.generation),
@@ -104,6 +108,7 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
 
 def _needs_code(row: InvitedRow) -> bool:
     is_open = row.status in (Status.PENDING, Status.ERROR_SENDING)
+    is_open = is_open and row.code is not None
     return is_open and row.code_given_at is None and formats.is_code_needed(row.sent)
 
 

@@ -19,7 +19,7 @@ from inviter.messages import Message
 from inviter.models import Channel, Invitation, User
 from inviter.roster import Recipient
 from inviter.team import Provider
-from inviter.web import guards, invitation_page, invited_rows
+from inviter.web import formats, guards, invitation_page, invited_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _preview(
     }
     sms = messages.get(Channel.SMS)
     return Preview(
-        name=invitation.name,
+        name=invitation.name or formats.no_name(),
         note=_note(invitation, code),
         email=messages.get(Channel.EMAIL),
         letter_url=letter_url,

@@ -43,10 +43,12 @@ def choose(slug: str) -> BaseResponse:
 def resend(slug: str) -> BaseResponse:
     """What was checked. Pressed twice, the second finds that all were just sent."""
     address = addresses.read(request.form)
-    sms = guards.settings().sms != "off"
+    keys, sms = guards.keys(), guards.settings().sms != "off"
 
     def resend_some(ids: Sequence[int], after: int) -> Outcome:
-        return selection.resend(g.clinic, ids, by=g.user, sms=sms, now=g.now, after=after)
+        return selection.resend(
+            g.clinic, ids, by=g.user, keys=keys, sms=sms, now=g.now, after=after
+        )
 
     outcome = _in_parts(resend_some, _ticked())
     _tell(

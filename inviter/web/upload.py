@@ -12,7 +12,7 @@ from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import imports, roster, spreadsheets
+from inviter import holding, imports, roster, spreadsheets
 from inviter.db import db
 from inviter.models import Import
 from inviter.spreadsheets import HEADINGS, Refused, Sheet
@@ -43,6 +43,9 @@ def upload(slug: str) -> BaseResponse:
     """Import CSV: nobody is invited yet."""
     form = upload_form(CombinedMultiDict([request.files, request.form]))
     if not form.validate():
+        return _page(form, 422)
+    if not holding.room(g.clinic.id):
+        form.refuse_for_room()
         return _page(form, 422)
     try:
         made = _take_in(form)

@@ -53,6 +53,9 @@ class UploadForm(FlaskForm):
     def refuse(self, refused: Problem) -> None:
         self.file.errors = [formats.problem(refused)]
 
+    def refuse_for_room(self) -> None:
+        self.file.errors = [formats.no_room(0)]
+
     def refuse_size(self) -> None:
         text = _("The selected file must be smaller than %(number)s MB", number=self.most_mb)
         self.file.errors = [text]

@@ -278,9 +278,8 @@ class Staff(threading.Thread):
                 query = select(Invitation).filter_by(first_name=name, last_name=FAMILY)
                 found = db.session.scalars(query).one()
                 by = db.session.scalars(select(User).filter_by(email="ana@example.org")).one()
-                invitations.resend(
-                    *(found,), seen=found.generation, by=by, sms=True, now=clock.now(), sure=True
-                )
+                options = {"seen": found.generation, "keys": self._run.app.extensions["keys"]}
+                invitations.resend(found, by=by, sms=True, now=clock.now(), sure=True, **options)
                 db.session.commit()
                 self._run.done["sent anew by a person"] += 1
             finally:

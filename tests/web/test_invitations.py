@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from inviter import clock, invitations, joining
+from inviter import clock, invitations, joining, keeping
 from inviter.activity import Action
 from inviter.db import db
 from inviter.keys import Keys
@@ -17,6 +17,7 @@ from inviter.models import Activity, Delivery, How, Invitation, User
 from inviter.readdressing import OutOfCodes
 from inviter.status import DeliveryState, Sending
 from inviter.web import qr
+from tests.conftest import SECRET
 from tests.factories import Cast, account, invite, recipient
 from tests.visitors import Visitor
 
@@ -253,7 +254,7 @@ def test_two_people_who_resend_send_once_and_the_second_is_told(
 ) -> None:
     made = invited()
     ana.open("/c/northside/invite")
-    someone(app, invitations.resend, made, seen=1, sms=True)
+    someone(app, invitations.resend, made, seen=1, keys=Keys(SECRET), sms=True)
     ana.submit(f"resend-{made.id}", form="#selected")
     assert ana.status == 409
     assert re.search(r"Already resent by Dr\. Amira Osei on .* [ap]m\.", ana.text)
@@ -492,7 +493,7 @@ def test_saving_is_refused_where_it_was_sent_again_meanwhile(
 ) -> None:
     made = invited()
     open_contact(ana, made)
-    someone(app, invitations.resend, made, seen=1, sms=True)
+    someone(app, invitations.resend, made, seen=1, keys=Keys(SECRET), sms=True)
     ana.submit("Save without sending", form="#contact-form", email="new@example.org")
     assert ana.status == 409
     assert "Already resent by Dr. Amira Osei on" in ana.text
@@ -614,7 +615,7 @@ def test_a_change_whose_sending_is_overtaken_changes_nothing(
 ) -> None:
     made = invited()
     open_contact(ana, made)
-    someone(app, invitations.resend, made, seen=1, sms=True)
+    someone(app, invitations.resend, made, seen=1, keys=Keys(SECRET), sms=True)
     ana.submit("Resend Invite", form="#contact-form", email="new@example.org")
     assert ana.status == 409
     assert "Already resent by Dr. Amira Osei on" in ana.text
@@ -747,3 +748,27 @@ def test_a_long_name_and_address_are_shown_whole(ana: Visitor, invited: Invited)
     name = "Ada " + "Placeholder-" * 7 + "Montgomery"
     ana.open(url(invited(name=name, email="a" * 60 + "@" + "long-" * 10 + "name.example.org")))
     assert ana.words("h1") == [name]
+
+
+def test_an_erased_contact_is_said_to_be_erased_and_a_new_one_opens_it_again(
+    app: Flask, ana: Visitor, invited: Invited
+) -> None:
+    made = invited(phone="306 555 0142")
+    set_facts(app, made, expires_at=clock.now() - 31 * timedelta(days=1))
+    with app.app_context():
+        for _ in keeping.erase_old(now=clock.now()):
+            db.session.commit()
+    row = ana.open("/c/northside/invite").words("table.invited tbody tr")
+    assert "Erased" in row[0]
+    assert "Not given" not in row[0]
+    ana.open(url(made))
+    assert ana.text.count("Erased") == 2
+    assert "Email address and mobile number erased: no longer needed" in ana.text
+    assert "No longer valid" in ana.text, "where the Invite Code was"
+    assert "Code given" not in ana.text
+    ana.open(url(made, "/contact?on=invitation"))
+    ana.submit("Resend Invite", email="ada@example.org")
+    assert ana.status == 200
+    assert "Pending" in ana.words("#status")[0]
+    assert "No longer valid" not in ana.text
+    assert now_is(app, made).code_mac

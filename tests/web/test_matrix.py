@@ -62,6 +62,7 @@ ROUTES = {
     "/c/<slug>/imports/<id:import_id>/save": STAFF,
     "/c/<slug>/invitations/<id:invitation_id>": STAFF,
     "/c/<slug>/invitations/<id:invitation_id>/contact": STAFF,
+    "/c/<slug>/invitations/<id:invitation_id>/erase": ADMINS,
     "/c/<slug>/invitations/<id:invitation_id>/give-code": STAFF,
     "/c/<slug>/invitations/<id:invitation_id>/preview": STAFF,
     "/c/<slug>/invitations/<id:invitation_id>/preview/letter": STAFF,

@@ -1,0 +1,106 @@
+"""Commands that keep house: a clinic's own settings, a patient who wishes to be forgotten, and
+secrets that are replaced."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import click
+from flask import Flask
+from flask.cli import with_appcontext
+
+from inviter import clock, erasing, invitations, rotation, team
+from inviter.bulk import Reader
+from inviter.config import Config
+from inviter.db import db
+from inviter.keys import Keys
+from inviter.models import Clinic
+from inviter.rotation import What
+
+SEALED = (What.CODES, What.SECOND_FACTORS, What.DRAFTS)
+LEFT = {
+    What.UNREADABLE: "could not be opened: the secret that sealed them is not in OLD_SECRET_KEYS.",
+    What.HELD_TWICE: "codes are held twice and stay under the old secret: keep it, and run this"
+    " again in 30 days.",
+}
+
+
+def init(app: Flask, *, check: Callable[[Flask], None]) -> None:
+    settings: Config = app.extensions["settings"]
+    keys: Keys = app.extensions["keys"]
+
+    @app.cli.command("set-clinic")
+    @click.argument("clinic")
+    @click.option("--expiry-days", type=click.IntRange(1, 90), help="Of new invitations.")
+    @click.option("--idle-minutes", type=click.IntRange(15, 480), help="Until who is idle is out.")
+    @click.option(
+        "--keep-contacts-days",
+        type=click.IntRange(3, 90),
+        help="Until email and number of who was removed or let it expire are erased.",
+    )
+    @with_appcontext
+    def set_clinic_command(clinic: str, **own: int | None) -> None:
+        """Change what is CLINIC's own to say, by its short name in addresses; says how it is."""
+        check(app)
+        click.echo(_set(_clinic(clinic), own))
+
+    @app.cli.command("erase-patient")
+    @click.argument("clinic")
+    @click.argument("number", type=int)
+    @with_appcontext
+    def erase_patient_command(clinic: str, number: int) -> None:
+        """Erase name, email and number of a patient at CLINIC for good. NUMBER is the last part of
+        the address of an invitation's page."""
+        check(app)
+        click.echo(_erase(_clinic(clinic), number, keys=keys, reader=Reader(settings.sms_regions)))
+
+    @app.cli.group("keys")
+    def keys_group() -> None:
+        """What is sealed under SECRET_KEY."""
+
+    @keys_group.command("rotate")
+    @with_appcontext
+    def rotate_command() -> None:
+        """After SECRET_KEY was replaced and the old one listed in OLD_SECRET_KEYS, everywhere:
+        seal codes, second factors and drafts anew. May be cut off, and run again."""
+        check(app)
+        click.echo(_rotate(keys))
+
+
+def _clinic(slug: str) -> Clinic:
+    clinic = team.clinic_at(slug)
+    if clinic is None:
+        raise click.ClickException(f"There is no clinic {slug}.")
+    return clinic
+
+
+def _set(clinic: Clinic, own: dict[str, int | None]) -> str:
+    for name, value in own.items():
+        if value is not None:
+            setattr(clinic, name, value)
+    db.session.commit()
+    return ", ".join(f"{name.replace('_', ' ')}: {getattr(clinic, name)}" for name in sorted(own))
+
+
+def _erase(clinic: Clinic, number: int, *, keys: Keys, reader: Reader) -> str:
+    invitation = invitations.of(clinic, number)
+    if invitation is None:
+        raise click.ClickException("There is no such invitation at this clinic.")
+    count = erasing.erase(invitation, by=None, keys=keys, reader=reader, now=clock.now())
+    db.session.commit()
+    return f"Erased in {count} invitations." if count else "Nothing was left to erase."
+
+
+def _rotate(keys: Keys) -> str:
+    """Raises ClickException where something is left under an old secret."""
+    done = Counter[What]()
+    for some in rotation.rotate(keys=keys):
+        db.session.commit()
+        done += some
+    sealed = ", ".join(f"{done[each]} {each}" for each in SEALED)
+    click.echo(f"Sealed anew: {sealed}.")
+    if left := [f"{done[each]} {words}" for each, words in LEFT.items() if done[each]]:
+        raise click.ClickException(" ".join(left))
+    return (
+        "Invitation Links and recovery codes that were made under an old secret work as long as it"
+        " stays in OLD_SECRET_KEYS; all else needs it no longer."
+    )
