@@ -3,15 +3,22 @@
 Keys are HMACs, made by the caller. A try counts once the caller has committed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 
 from inviter.db import db, insert
 from inviter.models import Budget
 
 LONGEST = timedelta(days=1)
 """No budget is for more."""
+
+Counted = tuple[str, str]
+"""A purpose and a key."""
+
+TABLE: Any = Budget.__table__
 
 
 def spend(purpose: str, key: str, *, most: int, within: timedelta, now: datetime) -> bool:
@@ -41,6 +48,42 @@ def give_back(purpose: str, key: str) -> None:
     """One try was none of those that are counted."""
     here = (Budget.purpose == purpose, Budget.key == key, Budget.spent > 0)
     db.session.execute(update(Budget).where(*here).values(spent=Budget.spent - 1))
+
+
+def spend_all(
+    wanted: Mapping[Counted, int], *, began_at: Mapping[Counted, datetime]
+) -> dict[Counted, int]:
+    """Count all of these so many times, in one statement; how often each was counted then. Their
+    keys name their window: none is begun anew.
+
+    In one order for everyone: who waits for another never does so in a circle.
+    """
+    if not wanted:
+        return {}
+    adding = insert(TABLE).returning(TABLE.c.purpose, TABLE.c.key, TABLE.c.spent)
+    counted = adding.on_conflict_do_update(
+        index_elements=["purpose", "key"],
+        set_={"spent": TABLE.c.spent + adding.excluded.spent},
+    )
+    rows = [
+        {"purpose": each[0], "key": each[1], "began_at": began_at[each], "spent": wanted[each]}
+        for each in sorted(wanted)
+    ]
+    found = db.session.connection().execute(counted, rows)
+    return {(purpose, key): spent for purpose, key, spent in found}
+
+
+def give_back_all(unused: Mapping[Counted, int]) -> None:
+    """So many tries of each were none of those that are counted."""
+    if not unused:
+        return
+    here = (TABLE.c.purpose == bindparam("its_purpose"), TABLE.c.key == bindparam("its_key"))
+    giving = update(TABLE).where(*here).values(spent=TABLE.c.spent - bindparam("many"))
+    rows = [
+        {"its_purpose": each[0], "its_key": each[1], "many": unused[each]}
+        for each in sorted(unused)
+    ]
+    db.session.connection().execute(giving, rows)
 
 
 def clear(purpose: str, key: str) -> None:

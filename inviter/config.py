@@ -65,6 +65,8 @@ class Config:
     twilio_from: str = ""
     twilio_url: str = ""
     sms_regions: tuple[str, ...] = ("CA", "US")
+    texts_per_day: int = 5_000
+    texts_per_block: int = 200
     require_mfa: bool = False
     idle_minutes: int = 30
     upload_max_mb: int = 20
@@ -125,6 +127,8 @@ class _Reader:
             ),
             twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
+            texts_per_day=self._number("TEXTS_PER_DAY", 5_000, 1, 10_000_000),
+            texts_per_block=self._number("TEXTS_PER_BLOCK", 200, 1, 10_000_000),
             require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "0" if self._demo else "1") == "1",
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
             upload_max_mb=self._number("UPLOAD_MAX_MB", 20, 1, 100),

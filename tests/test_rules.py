@@ -29,6 +29,7 @@ USE_CASES = (
         "activity",
         "budgets",
         "conditions",
+        "daily_texts",
         "drafts",
         "duplicates",
         "events",
