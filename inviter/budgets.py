@@ -1,6 +1,7 @@
 """Budgets: what may be tried only so often, by whom or on what. One statement counts and tells.
 
-Keys are HMACs, made by the caller. A try counts once the caller has committed.
+Keys are HMACs, made by the caller, but for ids of clinics. A try counts once the caller has
+committed.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, delete, select, update
 
-from inviter.db import db, insert
+from inviter.db import change, db, insert
 from inviter.models import Budget
 
 LONGEST = timedelta(days=1)
@@ -36,6 +37,31 @@ def spend(purpose: str, key: str, *, most: int, within: timedelta, now: datetime
     return spent <= most
 
 
+def take(purpose: str, key: str, *, many: int, most: int, within: timedelta, now: datetime) -> bool:
+    """Count so many at once if all of them are within the budget, and else none."""
+    if many > most:
+        return False
+    is_over = Budget.began_at <= now - within
+    spent = case((is_over, many), else_=Budget.spent + many)
+    taking = (
+        insert(Budget)
+        .values(purpose=purpose, key=key, began_at=now, spent=many)
+        .on_conflict_do_update(
+            index_elements=["purpose", "key"],
+            set_={"began_at": case((is_over, now), else_=Budget.began_at), "spent": spent},
+            where=spent <= most,
+        )
+    )
+    return bool(change(taking))
+
+
+def ends_at(purpose: str, key: str, *, within: timedelta, now: datetime) -> datetime:
+    """When it begins anew: now, where nothing is counted."""
+    query = select(Budget.began_at).where(Budget.purpose == purpose, Budget.key == key)
+    began_at: datetime | None = db.session.scalar(query)
+    return max(began_at + within, now) if began_at else now
+
+
 def left(purpose: str, key: str, *, most: int, within: timedelta, now: datetime) -> int:
     """How many more tries there are; counts none."""
     query = select(Budget.spent).where(
@@ -44,10 +70,11 @@ def left(purpose: str, key: str, *, most: int, within: timedelta, now: datetime)
     return max(most - (db.session.scalar(query) or 0), 0)
 
 
-def give_back(purpose: str, key: str) -> None:
-    """One try was none of those that are counted."""
+def give_back(purpose: str, key: str, *, many: int = 1) -> None:
+    """So many tries were none of those that are counted."""
     here = (Budget.purpose == purpose, Budget.key == key, Budget.spent > 0)
-    db.session.execute(update(Budget).where(*here).values(spent=Budget.spent - 1))
+    spent = case((Budget.spent > many, Budget.spent - many), else_=0)
+    db.session.execute(update(Budget).where(*here).values(spent=spent))
 
 
 def spend_all(

@@ -65,6 +65,8 @@ class Config:
     twilio_from: str = ""
     twilio_url: str = ""
     sms_regions: tuple[str, ...] = ("CA", "US")
+    invitations_per_hour: int = 2_000
+    imported_per_day: int = 200_000
     texts_per_day: int = 5_000
     texts_per_block: int = 200
     require_mfa: bool = False
@@ -127,6 +129,8 @@ class _Reader:
             ),
             twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
+            invitations_per_hour=self._number("INVITATIONS_PER_HOUR", 2_000, 100, 1_000_000),
+            imported_per_day=self._number("IMPORTED_PER_DAY", 200_000, 1, 100_000_000),
             texts_per_day=self._number("TEXTS_PER_DAY", 5_000, 1, 10_000_000),
             texts_per_block=self._number("TEXTS_PER_BLOCK", 200, 1, 10_000_000),
             require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "0" if self._demo else "1") == "1",

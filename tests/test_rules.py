@@ -42,7 +42,16 @@ USE_CASES = (
         "outbox",
     ),
     *("batches", "imports", "inviting_many", "mending"),
-    *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
+    *(
+        "pacing",
+        "patients",
+        "pauses",
+        "quotas",
+        "readdressing",
+        "refusals",
+        "selection",
+        "settling",
+    ),
     *("second_factor", "standing", "team"),
 )
 EDGES = (

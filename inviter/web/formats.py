@@ -18,6 +18,7 @@ from inviter.contacts import N_, Problem
 from inviter.daily_texts import OF_CLINIC, TO_BLOCK, TO_NUMBER
 from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import Channel, Clinic, How
+from inviter.quotas import TooMany
 from inviter.reports import OPTED_OUT
 from inviter.status import DeliveryState, Status
 
@@ -255,6 +256,33 @@ def count_patients(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ patients", number=f"{page.limit:,}")
     return ngettext("%(num)d patient", "%(num)d patients", page.total)
+
+
+def too_many_typed(refused: TooMany, clinic: Clinic) -> str:
+    return _(
+        "Nobody was invited: your clinic may invite %(most)s patients an hour here, and %(left)s"
+        " more until %(when)s. What you typed stays: confirm after that. Your administrator can"
+        " allow more.",
+        most=f"{refused.most:,}",
+        left=f"{refused.left:,}",
+        when=moment(refused.until, clinic),
+    )
+
+
+def too_many_from_files(refused: TooMany, clinic: Clinic) -> str:
+    if refused.left == refused.most:
+        return _(
+            "Your clinic may invite %(most)s patients from files in a day. Upload smaller files, or"
+            " ask your administrator to allow more.",
+            most=f"{refused.most:,}",
+        )
+    return _(
+        "Your clinic may invite %(most)s patients from files in a day, and %(left)s more until"
+        " %(when)s. Confirm after that: the rows stay here. Your administrator can allow more.",
+        most=f"{refused.most:,}",
+        left=f"{refused.left:,}",
+        when=moment(refused.until, clinic),
+    )
 
 
 def language() -> str:

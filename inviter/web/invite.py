@@ -12,13 +12,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from inviter import duplicates, inviting, team
 from inviter.db import db
 from inviter.duplicates import Checked, Fate
-from inviter.inviting import KeyUsed
+from inviter.inviting import KeyUsed, TooMany
 from inviter.models import Confirmation
 from inviter.status import Moment
 from inviter.web import (
     addresses,
     checked,
     drafts,
+    formats,
     forms,
     guards,
     home,
@@ -105,10 +106,13 @@ def invite(slug: str) -> BaseResponse:
             key=form.key.data,
             keys=guards.keys(),
             sms=_sms(),
+            most=guards.settings().invitations_per_hour,
             now=g.now,
         )
     except KeyUsed:
         return _check_page(form, _("You have changed something since: check once more."), 409)
+    except TooMany as refused:
+        return _check_page(form, formats.too_many_typed(refused, g.clinic), 409)
     drafts.sent(form.key.data)
     _say(confirmation)
     db.session.commit()
