@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -214,7 +215,7 @@ class _Reader:
 
     def _regions(self) -> tuple[str, ...]:
         regions = self._list("SMS_REGIONS") or Config.sms_regions
-        wrong = [each for each in regions if not re.fullmatch("[A-Z]{2}", each)]
+        wrong = [each for each in regions if each not in SUPPORTED_REGIONS]
         if wrong:
             self._problem(f"SMS_REGIONS must be two-letter countries such as CA,US, not {wrong}.")
         return regions

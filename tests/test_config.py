@@ -96,6 +96,7 @@ WRONG = [
     ("TWILIO_URL", "api"),
     ("SMS", "pigeon"),
     ("SMS_REGIONS", "Canada"),
+    ("SMS_REGIONS", "CA,UK"),
     ("IDLE_MINUTES", "5"),
     ("DOUBT_MINUTES", "soon"),
     ("LOG_FORMAT", "xml"),
