@@ -8,7 +8,7 @@ another has sent would learn of it. Account mail is no clinic's and has budgets 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -139,4 +139,5 @@ def _texts(deliveries: Iterable[Delivery]) -> Iterator[Text]:
 def _next_day(clinic: Clinic, at: time, now: datetime) -> datetime:
     """The next day at the clinic, at this hour."""
     zone = ZoneInfo(clinic.time_zone)
-    return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), at, zone)
+    day = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(day, at, zone).astimezone(UTC)  # where each day before has 24 hours

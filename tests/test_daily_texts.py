@@ -8,11 +8,13 @@ from flask import Flask
 from sqlalchemy import select
 
 import app as composition
-from inviter import invitations, opt_outs, outbox, settling
+from inviter import budgets, invitations, opt_outs, outbox, settling
 from inviter.activity import Action
+from inviter.config import Config
 from inviter.daily_texts import REASONS, TO_BLOCK, TO_NUMBER, DailyTexts
 from inviter.db import db
 from inviter.keys import Keys
+from inviter.messages import Messages
 from inviter.models import (
     Activity,
     Answer,
@@ -27,8 +29,10 @@ from inviter.models import (
 )
 from inviter.outbox import Claimed
 from inviter.reports import Report
+from inviter.senders import Message
 from inviter.settling import Ended, Result
 from inviter.status import DeliveryState, Sending
+from inviter.worker import Worker
 from tests.at_once import at_once
 from tests.counting import counted
 from tests.factories import Cast, account, invite, recipient
@@ -197,6 +201,19 @@ class TestToOneNumber:
         claim(daily, now)
         assert all(each.turn >= outbox.turn(MORNING, 0) for each in waiting())
 
+    def test_a_day_of_25_hours_is_one_day(
+        self, texts: Texts, daily: DailyTexts, cast: Cast
+    ) -> None:
+        cast.northside.time_zone = "America/Toronto"
+        db.session.merge(cast.northside)
+        db.session.commit()
+        texts(4)
+        first, last = (datetime(2026, 11, day, 4, 30, tzinfo=UTC) for day in (1, 2))
+        assert len(claim(daily, first, limit=3)) == 3
+        budgets.erase_old(now=last)
+        assert claim(daily, last) == []
+        assert waiting()[0].not_before == datetime(2026, 11, 2, 13, tzinfo=UTC)
+
 
 class TestToABlock:
     def test_what_is_above_waits_and_another_block_does_not(
@@ -268,7 +285,7 @@ class TestOfAClinic:
         assert len(waiting()) == 3
 
 
-def test_the_worker_that_is_composed_holds_them_back_and_gives_back(
+def test_the_worker_that_is_composed_holds_them_back(
     app: Flask, texts: Texts, now: datetime
 ) -> None:
     texts(4)
@@ -277,6 +294,33 @@ def test_the_worker_that_is_composed_holds_them_back_and_gives_back(
     assert texts_kept() == 3
     assert worker.work_once(now=MORNING) == 1
     assert texts_kept() == 4
+
+
+def test_a_sender_that_is_down_uses_nothing_up(
+    app: Flask, texts: Texts, daily: DailyTexts, settings: Config, keys: Keys, now: datetime
+) -> None:
+    class Sender:
+        result = Result(Answer.REFUSED, "unreachable", again=True)
+        accepted = 0
+
+        def send(self, _message: Message, *, attempt_id: str) -> Result:
+            self.accepted += self.result.answer == Answer.ACCEPTED
+            return self.result
+
+    sender = Sender()
+    worker = Worker(
+        context=app.app_context,
+        messages=Messages(settings, keys=keys, reset_token=lambda _user: ""),
+        senders={Channel.SMS: sender},
+        daily=daily,
+    )
+    texts(3)
+    for minute in range(4):
+        assert worker.work_once(now=now + timedelta(minutes=minute))
+    sender.result = Result(Answer.ACCEPTED)
+    for minute in range(4, 7):
+        worker.work_once(now=now + timedelta(minutes=minute))
+    assert sender.accepted == 3
 
 
 def texts_kept() -> int:
