@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from inviter import cli, config, importer, logs, scope, sealer, upkeep, web, worker
 from inviter.config import CannotStart, Config
 from inviter.crew import Companion, Crew
+from inviter.daily_texts import DailyTexts
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
@@ -52,6 +53,9 @@ def create_app(settings: Config | None = None, *, check: bool | None = None) -> 
     )
     app.extensions["settings"] = settings
     app.extensions["keys"] = keys = Keys(settings.secret_key, settings.old_secret_keys)
+    app.extensions["daily_texts"] = DailyTexts(
+        keys, of_clinic=settings.texts_per_day, to_block=settings.texts_per_block
+    )
     app.extensions["messages"] = Messages(settings, keys=keys, reset_token=auth.reset_token)
     logs.init(settings.log_format)
     db.init_app(app)
@@ -96,6 +100,7 @@ def worker_of(app: Flask, threads: int = worker.THREADS) -> worker.Worker:
         senders=worker.senders_for(settings, app.app_context),
         rates=worker.rates_for(settings),
         threads=threads,
+        daily=app.extensions["daily_texts"],
     )
 
 

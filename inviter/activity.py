@@ -23,6 +23,7 @@ class Action(StrEnum):
     FAILED = "sending failed"
     IN_DOUBT = "sending in doubt"
     SUPPRESSED = "not sent: opted out"
+    PUT_OFF = "put off to the next day"
     OPTED_OUT = "opted out"
     OPTED_IN = "opted in"
     ACCEPTED = "accepted"

@@ -24,7 +24,7 @@ NOTHING = "(?!)"
 LETTER = "A-Za-zÀ-ÖØ-öø-žẠ-ỹ"
 PLAIN_NAME = re.compile(
     rf"(?=.{{1,{contacts.NAME_LIMIT}}}\Z)[{LETTER}]"
-    rf"(?:[{LETTER}'’-]| (?! )|(?<![wW]{{3}})\.(?![{LETTER}]{{2}}))*"
+    rf"(?:[{LETTER}'’-]| (?! )|\.(?![{LETTER}]{{2}}))*"
 )
 NO_LETTERS = str.maketrans("", "", " '’-.")
 
@@ -127,13 +127,18 @@ class Reader:
 def plain_name(text: str) -> str | None:
     """The name where it is sure what `contacts` says, else None."""
     plain = PLAIN_NAME.fullmatch(text.strip())
-    return plain[0] if plain else None
+    return plain[0] if plain and not _begins_links(text.lower()) else None
 
 
 def fold(name: str) -> str:
     """As `contacts.fold`, of a name that it has read."""
     letters = name.translate(NO_LETTERS)
     return letters.lower() if letters.isascii() else contacts.fold(name)
+
+
+def _begins_links(name: str) -> bool:
+    """Whether it may be for what no name is."""
+    return "http" in name or "www" in name
 
 
 def _name(text: str) -> str | None:
@@ -161,7 +166,7 @@ def _texted(regions: tuple[str, ...]) -> re.Pattern[str]:
     order = COUNTRY_CODE_TO_REGION_CODE[1]
     if regions[0] not in order:
         return re.compile(NOTHING)
-    found, claimed = [], ["900", "976", "[0-9]{3}976"]
+    found, claimed = [], ["900", "976", "[0-9]{3}976", "[0-9]{3}5551212"]
     for about in filter(None, map(PhoneMetadata.metadata_for_region, order)):
         special = list(_patterns(about, *SPECIAL))
         if about.id in regions:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -65,6 +66,10 @@ class Config:
     twilio_from: str = ""
     twilio_url: str = ""
     sms_regions: tuple[str, ...] = ("CA", "US")
+    invitations_per_hour: int = 2_000
+    imported_per_day: int = 200_000
+    texts_per_day: int = 5_000
+    texts_per_block: int = 200
     require_mfa: bool = False
     idle_minutes: int = 30
     keep_contacts_days: int = 30
@@ -126,6 +131,10 @@ class _Reader:
             ),
             twilio_url=self._url("TWILIO_URL"),
             sms_regions=self._regions(),
+            invitations_per_hour=self._number("INVITATIONS_PER_HOUR", 2_000, 100, 1_000_000),
+            imported_per_day=self._number("IMPORTED_PER_DAY", 200_000, 1, 100_000_000),
+            texts_per_day=self._number("TEXTS_PER_DAY", 5_000, 1, 10_000_000),
+            texts_per_block=self._number("TEXTS_PER_BLOCK", 200, 1, 10_000_000),
             require_mfa=self._choice("REQUIRE_MFA", ("0", "1"), "0" if self._demo else "1") == "1",
             idle_minutes=self._number("IDLE_MINUTES", 30, 15, 480),
             keep_contacts_days=self._number("KEEP_CONTACTS_DAYS", 30, 3, 90),
@@ -208,7 +217,7 @@ class _Reader:
 
     def _regions(self) -> tuple[str, ...]:
         regions = self._list("SMS_REGIONS") or Config.sms_regions
-        wrong = [each for each in regions if not re.fullmatch("[A-Z]{2}", each)]
+        wrong = [each for each in regions if each not in SUPPORTED_REGIONS]
         if wrong:
             self._problem(f"SMS_REGIONS must be two-letter countries such as CA,US, not {wrong}.")
         return regions

@@ -25,7 +25,7 @@ BIDI |= dict.fromkeys(range(0x2066, 0x206A))
 BLANKS = set("\u034f\u115f\u1160\u3164\uffa0") | set(map(chr, range(0xFE00, 0xFE10)))
 
 LOOK_ALIKES = str.maketrans("‐‑‒–—−´`‘", "------’’’")  # keyboards make them; the rule has - and ’
-NAME_LINK = re.compile(r"@|://|\bwww\.|\.\w\w", re.IGNORECASE)
+NAME_LINK = re.compile(r"@|://|\b(?:www|https?)\b|\.\w\w", re.IGNORECASE)
 # Letters that NFKD leaves whole, and apostrophes that Unicode counts as letters.
 FOLDED = {"đ": "d", "ø": "o", "ł": "l", "æ": "ae", "œ": "oe", "ı": "i"}  # casefold does ß
 FOLDING = str.maketrans(FOLDED | dict.fromkeys("ʹʻʼʽʾʿˈ", ""))
@@ -48,7 +48,8 @@ EXCEL_FLOAT = re.compile(r"^(\+?\d{7,})[.,]0+$")
 EXTENSION = re.compile(r"\d[\s.,;]*(#|x|ext\w*|poste|local)[\s.:=]*\d+$", re.IGNORECASE)
 SEPARATORS = re.compile(r"[,;/&|]|\b(?:or|and|ou|et)\b", re.IGNORECASE)
 PHONE_CHARACTERS = re.compile(r"[\d\s+＋()（）./．\-‐-―−－]*")  # none that begins an extension
-PAID = re.compile(r"(900|976)\d{7}|\d{3}976\d{4}")  # in +1; the library calls 976 ordinary
+# In +1; the library calls 976 ordinary, and directory assistance, which each area code has.
+PAID = re.compile(r"(900|976)\d{7}|\d{3}976\d{4}|\d{3}5551212")
 TEXTABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 

@@ -20,7 +20,7 @@ _plenty_until: dict[int, float] = {}
 
 
 @dataclass(eq=False)
-class TooMany(Exception):
+class NoRoom(Exception):
     """The clinic would hold more than it may."""
 
     room: int
@@ -45,7 +45,7 @@ def room(clinic_id: int) -> int:
 
 
 def check(clinic_id: int, wanted: int) -> None:
-    """Whether so few more may be invited as one types. Raises TooMany.
+    """Whether so few more may be invited as one types. Raises NoRoom.
 
     To count 200,000 takes longer than to invite someone: who had plenty of room a short time ago is
     not counted again. For a file ask `room`.
@@ -54,6 +54,6 @@ def check(clinic_id: int, wanted: int) -> None:
         return
     left = room(clinic_id)
     if left < wanted:
-        raise TooMany(left)
+        raise NoRoom(left)
     if left >= PLENTY:
         _plenty_until[clinic_id] = time.monotonic() + PLENTY_FOR

@@ -156,6 +156,12 @@ def counts(imports: Iterable[Import]) -> dict[int, dict[Fate, int]]:
     return found
 
 
+def ready(made: Import) -> int:
+    """How many rows would be invited."""
+    found = counts([made])[made.id]
+    return sum(found.get(fate, 0) for fate in TO_INVITE)
+
+
 def rows(made: Import, fates: Sequence[Fate], *, number: int) -> list[ImportRow]:
     """A page of rows in the order of the file."""
     last = number == LAST or number > MOST_PAGES

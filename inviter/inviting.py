@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from inviter import activity, codes, holding, invitations, outbox
+from inviter import activity, codes, holding, invitations, outbox, quotas
 from inviter.activity import Action
 from inviter.db import change, db, insert, new_id
 from inviter.duplicates import Checked, Fate, check, in_line, next_twin, one_at_a_time
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Confirmation, Invitation, User
+from inviter.quotas import TooMany as TooMany
 from inviter.readdressing import MOST_DRAWS, free_code
 from inviter.readdressing import OutOfCodes as OutOfCodes
 from inviter.roster import Recipient
@@ -31,14 +32,16 @@ def invite(
     keys: Keys,
     sms: bool,
     now: datetime,
+    most: int = quotas.TYPED_PER_HOUR,
     new_code: Callable[[], str] = codes.random_code,
 ) -> Confirmation:
     """Make the invitations that `check` promised, their deliveries and the record of it.
 
     The key makes it happen once: pressed again, at the same moment or later, it gives the same
     answer. Two people who invite the same patient at once leave one invitation, and both are told.
-    Raises KeyUsed where the key confirmed other content, and TooMany where the clinic has no room
-    for as many codes; then the caller commits nothing.
+    Raises KeyUsed where the key confirmed other content, TooMany where the clinic would have
+    invited more than `most` in an hour: the key is free then; and NoRoom where the clinic may not
+    hold as many codes: then the caller commits nothing.
     """
     content = content_mac(recipients, provider=provider, by=by, keys=keys)
     confirmation = _begin(clinic, key, content, by, now)
@@ -49,7 +52,9 @@ def invite(
     # The newest stands first in the list: so that those of one form stand as they were typed.
     ids = sorted((new_id() for _ in recipients), reverse=True)
     checked = check(clinic, recipients)
-    holding.check(clinic.id, sum(each.fate == Fate.INVITED for each in checked))
+    new = [each.fate for each in checked].count(Fate.INVITED)
+    holding.check(clinic.id, new)
+    _count(confirmation, new, most, now)
     for place in sorted(range(len(recipients)), key=lambda place: in_line(recipients[place])):
         if checked[place].fate == Fate.INVITED:
             checked[place] = _invite_one(press, recipients[place], ids[place], place)
@@ -93,6 +98,15 @@ def _begin(clinic: Clinic, key: str, content: str, by: User, now: datetime) -> C
         .on_conflict_do_nothing()
     )
     return confirmation(clinic, key) if inserted else None
+
+
+def _count(confirmation: Confirmation, many: int, most: int, now: datetime) -> None:
+    try:
+        quotas.count(quotas.TYPED, confirmation.clinic_id, many, most=most, now=now)
+    except TooMany:
+        db.session.delete(confirmation)
+        db.session.flush()
+        raise
 
 
 def _earlier(clinic: Clinic, key: str, content: str) -> Confirmation:

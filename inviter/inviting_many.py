@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from inviter import activity, duplicates, imports, outbox
+from inviter import activity, duplicates, imports, outbox, quotas
 from inviter.activity import Action
 from inviter.batches import Batch, One
 from inviter.db import change, db, has_grown, locked, new_ids
@@ -39,9 +39,17 @@ class Overtaken(Exception):
     written as it was made ready, and is to be made ready anew."""
 
 
-def confirm(made: Import, *, key: str, by: User, now: datetime) -> None:
+def confirm(
+    made: Import,
+    *,
+    key: str,
+    by: User,
+    now: datetime,
+    most: int = quotas.FROM_FILES_PER_DAY,
+) -> None:
     """Have the worker invite all that are ready. The key makes it happen once: pressed again it
-    changes nothing. Raises Overtaken."""
+    changes nothing. Raises Overtaken, or TooMany where the clinic would have invited more than
+    `most` from files in a day; then nothing of it may be committed."""
     confirmed = change(
         update(Import)
         .where(
@@ -59,6 +67,9 @@ def confirm(made: Import, *, key: str, by: User, now: datetime) -> None:
     db.session.refresh(made, ["state", "confirm_key", "confirmed_by_id", "confirmed_at"])
     if not confirmed and made.confirm_key != key:
         raise Overtaken
+    if confirmed:
+        many = imports.ready(made)
+        quotas.count(quotas.FROM_FILES, made.clinic_id, many, most=most, now=now)
 
 
 def cancel(made: Import, *, by: User, now: datetime) -> int:
@@ -71,6 +82,7 @@ def cancel(made: Import, *, by: User, now: datetime) -> int:
         .where(*_rows_of(made), ImportRow.fate.in_(TO_INVITE))
         .values(fate=Fate.SKIPPED)
     )
+    quotas.give_back(quotas.FROM_FILES, made.clinic_id, stopped)
     made.state = ImportState.OPEN
     known = {"clinic_id": made.clinic_id, "import_id": made.id}
     activity.record(Action.IMPORT_CANCELLED, by=by, now=now, **known)

@@ -5,8 +5,8 @@ to the provider. What the call's end was is settled after it (`settling`).
 """
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,9 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import joinedload
 
-from inviter import opt_outs, status
+from inviter import activity, opt_outs, status
 from inviter.activity import Action
+from inviter.budgets import Counted
+from inviter.daily_texts import DailyTexts, Told, Wait
 from inviter.db import change, db, locked
+from inviter.many_rows import change_each
 from inviter.models import (
     NO_CLINIC,
     QUEUED,
@@ -66,6 +69,8 @@ class Claimed:
     at: datetime
     opted_out: bool = False
     """Nothing may be sent there: it is settled without a call."""
+    counted: Sequence[Counted] = ()
+    """The budgets that it was counted in, to be given back if nothing leaves."""
 
 
 def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now: datetime) -> None:
@@ -123,7 +128,7 @@ def requeue(invitation: Invitation) -> None:
             Delivery.state == DeliveryState.WITHDRAWN,
             Delivery.reason == Action.REMOVED,
         )
-        .values(state=DeliveryState.QUEUED, reason=None)
+        .values(state=DeliveryState.QUEUED, reason=None, not_before=None)
     )
     if requeued:
         sum_up(invitation.clinic_id, invitation.id)
@@ -196,12 +201,14 @@ def queued_by(moment: datetime) -> int:
     return db.session.scalar(query.where(text(QUEUED), Delivery.queued_at <= moment)) or 0
 
 
-@across_clinics()
 def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:
-    """Take up to `limit` due deliveries, of one channel or of all, and write their attempts.
+    """Take up to `limit` due deliveries, of one channel or of all, and write their attempts."""
+    return begin(take(limit, now=now, channel=channel), now=now)
 
-    The caller commits before the first call. A crash after that commit leaves them in doubt.
-    """
+
+@across_clinics()
+def take(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Delivery]:
+    """Up to `limit` due deliveries, of one channel or of all, which are then ours to `begin`."""
     mark = secrets.token_hex(16)
     pick = (
         locked(select(Delivery.clinic_id, Delivery.id).where(_is_due(now, channel)))
@@ -223,7 +230,22 @@ def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[
             attempts=Delivery.attempts + 1,
         )
     )
-    claimed = _begin(_claimed_under(mark), mark, now)
+    return _taken_under(mark)
+
+
+@across_clinics()
+def begin(
+    deliveries: Sequence[Delivery], *, now: datetime, daily: DailyTexts | None = None
+) -> list[Claimed]:
+    """Write the attempts of what was taken. Texts that are too many for today wait instead.
+
+    All that one transaction takes is begun at once, or two workers would wait for each other's
+    budgets in a circle. The caller commits before the first call: a crash after that commit leaves
+    what was begun in doubt, and what waits is queued.
+    """
+    claimed = _claimed(deliveries, now)
+    if daily:
+        claimed = _within_the_day(claimed, daily, now)
     if claimed:
         db.session.connection().execute(insert(ATTEMPTS), [_attempt(each) for each in claimed])
     return claimed
@@ -241,7 +263,7 @@ def _is_due(now: datetime, channel: Channel | None) -> ColumnElement[bool]:
     return is_due if channel is None else (Delivery.channel == channel) & is_due
 
 
-def _claimed_under(mark: str) -> list[Delivery]:
+def _taken_under(mark: str) -> list[Delivery]:
     """With everything that their messages tell."""
     return list(
         db.session.scalars(
@@ -259,15 +281,58 @@ def _claimed_under(mark: str) -> list[Delivery]:
     )
 
 
-def _begin(deliveries: list[Delivery], mark: str, now: datetime) -> list[Claimed]:
+def _claimed(deliveries: Sequence[Delivery], now: datetime) -> list[Claimed]:
     """Here, where every message passes, opting out is looked up."""
     sent_to = [address_of(each.channel, each.invitation or each.user) for each in deliveries]
     asked = [(each.channel, to) for each, to in zip(deliveries, sent_to, strict=True) if to]
-    unwanted = opt_outs.among(asked)
+    unwanted = opt_outs.among(asked) if asked else ()
     return [
-        Claimed(each, secrets.token_hex(16), mark, to, now, (each.channel, to) in unwanted)
+        Claimed(
+            each, secrets.token_hex(16), each.claim or "", to, now, (each.channel, to) in unwanted
+        )
         for each, to in zip(deliveries, sent_to, strict=True)
     ]
+
+
+def _within_the_day(claimed: list[Claimed], daily: DailyTexts, now: datetime) -> list[Claimed]:
+    """Those that leave today, with what they are counted in. The others are as if they had never
+    been claimed, and come after what is queued until their day."""
+    told = daily.count([each.delivery for each in claimed if not each.opted_out], now=now)
+    _put_off([each.delivery for each in claimed if each.delivery.id in told.waits], told, now)
+    return [
+        replace(each, counted=told.counted.get(each.delivery.id, ()))
+        for each in claimed
+        if each.delivery.id not in told.waits
+    ]
+
+
+def _put_off(texts: Sequence[Delivery], told: Told, now: datetime) -> None:
+    waits = [(each, told.waits[each.id]) for each in texts]
+    change_each(Delivery.__table__, ("clinic_id", "id"), [_waiting(*each, now) for each in waits])
+    activity.record_all(
+        {
+            "clinic_id": each.clinic_id,
+            "at": now,
+            "action": Action.PUT_OFF,
+            "invitation_id": each.invitation_id,
+            "details": {"channel": each.channel, "reason": wait.reason},
+        }
+        for each, wait in waits
+        if each.reason != wait.reason  # once, however many days
+    )
+
+
+def _waiting(text: Delivery, wait: Wait, now: datetime) -> dict[str, object]:
+    """Its turn moves with it: what is queued on that day is not behind all that waited."""
+    return {
+        "clinic_id": text.clinic_id,
+        "id": text.id,
+        "state": DeliveryState.QUEUED,
+        "reason": wait.reason,
+        "not_before": wait.until,
+        "attempts": text.attempts - 1,
+        "turn": text.turn + turn(wait.until, 0) - turn(now, 0),
+    }
 
 
 def _attempt(claimed: Claimed) -> dict[str, object]:

@@ -5,6 +5,7 @@ doubt, and stays so until there is evidence: it is never made again by itself.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, select, update
 
-from inviter import activity, opt_outs
+from inviter import activity, budgets, opt_outs
 from inviter.activity import Action
 from inviter.db import among, change, db
 from inviter.many_rows import change_each
@@ -110,6 +111,15 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
     _tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
     _keep_opt_outs(calls, now)
     return len(moved)
+
+
+def give_back(calls: Sequence[Ended]) -> None:
+    """What certainly did not leave is not counted as a text of the day.
+
+    Last in the transaction: who claims has a pause's row before those of budgets.
+    """
+    unsent = [each.claimed for each in calls if each.result.answer == Answer.REFUSED]
+    budgets.give_back_all(Counter(each for claimed in unsent for each in claimed.counted))
 
 
 def _keep_opt_outs(calls: Sequence[Ended], now: datetime) -> None:

@@ -19,9 +19,10 @@ from sqlalchemy.exc import OperationalError
 from inviter import logs, outbox, pauses, settling
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
+from inviter.daily_texts import DailyTexts
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
-from inviter.models import Answer, Channel, Pause
+from inviter.models import Answer, Channel, Delivery, Pause
 from inviter.outbox import Claimed
 from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import OPTED_OUT
@@ -90,6 +91,7 @@ class Worker:
         senders: Mapping[Channel, Sender],
         threads: int = THREADS,
         rates: Mapping[Channel, float] | None = None,
+        daily: DailyTexts | None = None,
     ) -> None:
         self._context = context
         self._messages = messages
@@ -99,6 +101,7 @@ class Worker:
         self._in_hand: dict[Future[Result], Claimed] = {}
         self._channels = deque(Channel)
         self._paces = {channel: Pace(rate) for channel, rate in (rates or {}).items()}
+        self._daily = daily
         self._troubles = Troubles()
         self._probed: set[Channel] = set()
         self._look_at = 0.0
@@ -165,10 +168,11 @@ class Worker:
             db.session.commit()
         if not waiting:
             return 0
-        claimed: list[Claimed] = []
+        taken: list[Delivery] = []
         for channel, most in _shares(waiting, room):
-            left = min(most, room - len(claimed))
-            claimed += self._claim(channel, left, paused.get(channel), now) if left else []
+            left = min(most, room - len(taken))
+            taken += self._claim(channel, left, paused.get(channel), now) if left else []
+        claimed = outbox.begin(taken, now=now, daily=self._daily)
         db.session.commit()  # before the first call: all that may be called is written down
         db.session.expunge_all()  # the threads read these rows: no session may reload them
         self._channels.rotate()
@@ -177,11 +181,11 @@ class Worker:
             call = self._pool.submit(self._send, each, begin_by)
             self._in_hand[call] = each
             call.add_done_callback(lambda _: self._wake.set())
-        return len(claimed)
+        return len(taken)
 
     def _claim(
         self, channel: Channel, most: int, pause: Pause | None, now: datetime
-    ) -> list[Claimed]:
+    ) -> list[Delivery]:
         pace = self._paces.get(channel)
         most = min(most, pace.allows()) if pace else most
         if pause is not None:
@@ -189,10 +193,10 @@ class Worker:
             if not most or not pauses.take_probe(pause, now=now):
                 return []
             self._probed.add(channel)
-        claimed = outbox.claim(most, now=now, channel=channel) if most else []
+        taken = outbox.take(most, now=now, channel=channel) if most else []
         if pace:
-            pace.spend(len(claimed))
-        return claimed
+            pace.spend(len(taken))
+        return taken
 
     def _settle(self, ended: Collection[Future[Result]], tell_time: Callable[[], datetime]) -> None:
         """Write down answers, or keep at it: a database that is busy or restarts costs time.
@@ -219,6 +223,7 @@ class Worker:
             now = tell_time()
             settling.settle_all(calls, now=now)
             self._pause_or_resume(calls, now)
+            settling.give_back(calls)
             db.session.commit()
         except OperationalError as error:
             db.session.rollback()

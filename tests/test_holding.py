@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from inviter import holding, inviting, keeping
 from inviter.db import db
-from inviter.holding import TooMany
+from inviter.holding import NoRoom
 from inviter.keys import Keys
 from inviter.models import Confirmation, Invitation
 from tests.counting import counted
@@ -66,14 +66,14 @@ def test_who_is_known_needs_no_code_and_one_too_many_leaves_nothing(
         press = {"provider": cast.osei, "by": cast.ana, "keys": keys, "sms": True, "now": now}
         return inviting.invite(cast.northside, people, key=names[-1], **press)  # type: ignore[arg-type]
 
-    with pytest.raises(TooMany) as refused:
+    with pytest.raises(NoRoom) as refused:
         confirm("Ada", "Cy", "Dora")
     db.session.rollback()
     assert refused.value.room == 1
     assert len(confirm("Ada", "Ben", "Cy").outcome) == 3
     assert confirm("Ada", "Ben", "Cy").outcome
     db.session.commit()
-    with pytest.raises(TooMany):
+    with pytest.raises(NoRoom):
         confirm("Dora")
 
 

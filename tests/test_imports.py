@@ -22,6 +22,7 @@ from inviter.models import (
     ImportState,
     Invitation,
 )
+from inviter.quotas import TooMany
 from inviter.roster import Fate
 from inviter.status import Sending
 from tests.at_once import at_once
@@ -531,6 +532,24 @@ class TestInviting:
         work(keys, now)
         assert count(Invitation) == 4
         assert imports.counts([made])[made.id] == {Fate.INVITED: 4, Fate.SKIPPED: 6}
+
+    def test_more_than_the_clinic_may_invite_in_a_day_is_refused_and_what_is_stopped_is_not(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        def press(made: Import, key: str) -> None:
+            inviting_many.confirm(made, key=key, by=cast.ana, now=now, most=5)
+            db.session.commit()
+
+        made, other = upload(*people(4)), upload(*people(2, start=12), content="y")
+        for _ in range(2):
+            press(made, KEY)
+        with pytest.raises(TooMany):
+            press(other, KEY)
+        db.session.rollback()
+        invite_batch(keys, now, size=2)
+        inviting_many.cancel(made, by=cast.ana, now=now)
+        db.session.commit()
+        press(other, KEY)
 
     def test_nobody_is_known_by_what_the_file_says_of_others(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime

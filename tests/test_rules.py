@@ -29,6 +29,7 @@ USE_CASES = (
         "activity",
         "budgets",
         "conditions",
+        "daily_texts",
         "drafts",
         "duplicates",
         "events",
@@ -42,8 +43,8 @@ USE_CASES = (
         "outbox",
     ),
     *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "mending"),
-    *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),
-    *("rotation", "seals", "second_factor", "standing", "team", "verifying"),
+    *("pacing", "patients", "pauses", "quotas", "readdressing", "refusals", "selection"),
+    *("rotation", "seals", "second_factor", "settling", "standing", "team", "verifying"),
 )
 EDGES = (
     *(

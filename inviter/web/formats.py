@@ -12,11 +12,13 @@ from flask_babel import format_datetime as _format_datetime
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
-from inviter import contacts, holding
+from inviter import contacts, daily_texts, holding
 from inviter.conditions import ACCEPTED_STAY, SOON, Attention
 from inviter.contacts import N_, Problem
+from inviter.daily_texts import OF_CLINIC, TO_BLOCK, TO_NUMBER
 from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import MOST_CODE_TRIES, Channel, Clinic, How
+from inviter.quotas import TooMany
 from inviter.reports import OPTED_OUT
 from inviter.status import DeliveryState, Status
 
@@ -103,6 +105,16 @@ REASONS = {
     "text-lost": N_("The text did not arrive"),
     OPTED_OUT: N_("Opted out of messages"),
 }
+WAITS = {
+    daily_texts.REASONS[TO_NUMBER]: N_("Waits for the next day, as 3 texts a day go to one number"),
+    daily_texts.REASONS[TO_BLOCK]: N_(
+        "Waits for the next day, as many texts went to numbers that begin like this one"
+    ),
+    daily_texts.REASONS[OF_CLINIC]: N_(
+        "Waits for the next day, as the clinic has sent its texts of the day"
+    ),
+}
+"""Why a text that is queued does not leave today."""
 
 
 ATTENTION = {
@@ -206,7 +218,14 @@ def message(sent: Sent, under: Status) -> str:
         return reason(OPTED_OUT) if sent.opted_out else _("No longer opted out: resend")
     if sent.opted_out and sent.state in SINCE:
         return word(SINCE[sent.state])
+    if is_put_off(sent):
+        return word(WAITS[sent.reason or ""])
     return word(STATES.get(sent.state, N_("Sending")))
+
+
+def is_put_off(sent: Sent) -> bool:
+    """Whether it leaves on another day."""
+    return sent.state == DeliveryState.QUEUED and sent.reason in WAITS
 
 
 def phone(e164: str | None) -> str:
@@ -262,6 +281,33 @@ def count_patients(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ patients", number=f"{page.limit:,}")
     return ngettext("%(num)d patient", "%(num)d patients", page.total)
+
+
+def too_many_typed(refused: TooMany, clinic: Clinic) -> str:
+    return _(
+        "Nobody was invited: your clinic may invite %(most)s patients an hour here, and %(left)s"
+        " more until %(when)s. What you typed stays: confirm after that. Your administrator can"
+        " allow more.",
+        most=f"{refused.most:,}",
+        left=f"{refused.left:,}",
+        when=moment(refused.until, clinic),
+    )
+
+
+def too_many_from_files(refused: TooMany, clinic: Clinic) -> str:
+    if refused.left == refused.most:
+        return _(
+            "Your clinic may invite %(most)s patients from files in a day. Upload smaller files, or"
+            " ask your administrator to allow more.",
+            most=f"{refused.most:,}",
+        )
+    return _(
+        "Your clinic may invite %(most)s patients from files in a day, and %(left)s more until"
+        " %(when)s. Confirm after that: the rows stay here. Your administrator can allow more.",
+        most=f"{refused.most:,}",
+        left=f"{refused.left:,}",
+        when=moment(refused.until, clinic),
+    )
 
 
 def language() -> str:

@@ -8,6 +8,7 @@ from flask import Response, abort, current_app, g, request
 
 from inviter import imports, invitations, scope, team
 from inviter.config import Config
+from inviter.daily_texts import DailyTexts
 from inviter.keys import Keys
 from inviter.messages import Messages
 from inviter.models import Clinic, Import, Invitation
@@ -41,6 +42,10 @@ def settings() -> Config:
 
 def keys() -> Keys:
     return current_app.extensions["keys"]
+
+
+def daily_texts() -> DailyTexts:
+    return current_app.extensions["daily_texts"]
 
 
 def messages() -> Messages:

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from inviter import activity
 from inviter.activity import Action, Line
 from inviter.contacts import N_
+from inviter.daily_texts import OF_CLINIC, REASONS, TO_BLOCK, TO_NUMBER
 from inviter.invitations import Closed, GivenHow, GivenTo, InvitedAnew, NoMessage, TooLate
 from inviter.models import Channel, Clinic, How, Invitation, Patient
 from inviter.status import Status
@@ -22,6 +23,7 @@ TELLING: dict[Action, tuple[str, ...]] = {
     Action.IN_DOUBT: ("channel",),
     Action.DELIVERED: ("channel",),
     Action.SUPPRESSED: ("channel",),
+    Action.PUT_OFF: ("channel", "reason"),
     Action.OPTED_OUT: ("channel",),
     Action.OPTED_IN: ("channel",),
     Action.ACCEPTED: ("how",),
@@ -39,6 +41,15 @@ SENTENCES: dict[tuple[Any, ...], str] = {
     (Action.DELIVERED, TEXT): N_("Text delivered"),
     (Action.SUPPRESSED, EMAIL): N_("Email not sent: the address opted out of messages"),
     (Action.SUPPRESSED, TEXT): N_("Text not sent: the number opted out of messages"),
+    (Action.PUT_OFF, TEXT, REASONS[TO_NUMBER]): N_(
+        "Text waits for the next day: 3 a day go to one number"
+    ),
+    (Action.PUT_OFF, TEXT, REASONS[TO_BLOCK]): N_(
+        "Text waits for the next day: so many went to numbers that begin like this one"
+    ),
+    (Action.PUT_OFF, TEXT, REASONS[OF_CLINIC]): N_(
+        "Text waits for the next day: the clinic has sent all that it may in a day"
+    ),
     (Action.OPTED_OUT, EMAIL): N_("Opted out of emails"),
     (Action.OPTED_OUT, TEXT): N_("Opted out of texts"),
     (Action.OPTED_IN, EMAIL): N_("Wants emails again"),

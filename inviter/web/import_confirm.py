@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from functools import cached_property
 
+from flask import g
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from inviter import holding, team
+from inviter import holding, quotas, team
 from inviter.imports import PER_PAGE
 from inviter.models import Import
+from inviter.quotas import TooMany
 from inviter.web import checked, formats, guards
 from inviter.web.import_page import ImportPage
 from inviter.web.import_shows import Show
@@ -23,8 +25,8 @@ class ConfirmPage(ImportPage):
         self.key = key
         self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
         self.room = holding.room(made.clinic_id)
-        message = message or self._no_room
-        self.message = message if self.has_provider else self._no_provider
+        self.too_many = self._no_room or self._too_many()
+        self.message = self.too_many or message if self.has_provider else self._no_provider
 
     @cached_property
     def show(self) -> Show:
@@ -44,9 +46,30 @@ class ConfirmPage(ImportPage):
             name=self.provider,
         )
 
+    def _too_many(self) -> str:
+        """More than the clinic may invite today; "" where it is not. The rows stay."""
+        most = guards.settings().imported_per_day
+        try:
+            quotas.check(quotas.FROM_FILES, g.clinic.id, self.to_invite, most=most, now=g.now)
+        except TooMany as refused:
+            return formats.too_many_from_files(refused, g.clinic)
+        return ""
+
+    @property
+    def texts(self) -> str:
+        """What is said where not all texts may leave today."""
+        most = guards.settings().texts_per_day
+        if guards.settings().sms == "off" or self.to_invite <= most:
+            return ""
+        return _(
+            "At most %(most)s texts a day leave from a clinic: the others follow on the next days."
+            " Emails leave now.",
+            most=f"{most:,}",
+        )
+
     @property
     def can_confirm(self) -> bool:
-        return bool(self.to_invite) and self.to_invite <= self.room and self.has_provider
+        return bool(self.to_invite) and self.has_provider and not self.too_many
 
     @property
     def number(self) -> str:

@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import imports, inviting_many, mending
 from inviter.db import db
-from inviter.imports import TO_INVITE
 from inviter.inviting_many import Overtaken
 from inviter.mending import Finished
 from inviter.models import Import
+from inviter.quotas import TooMany
 from inviter.roster import Fate
 from inviter.web import addresses, formats, forms, guards, mending_forms
 from inviter.web.fragments import respond
@@ -84,7 +84,12 @@ def confirm(slug: str, import_id: int) -> BaseResponse:
     shown = ConfirmPage(made, forms.new_key(), _why_not(made, key))
     if made.confirm_key != key and shown.message:
         return _check_page(shown, 409)
-    inviting_many.confirm(made, key=key, by=g.user, now=g.now)
+    try:
+        most = guards.settings().imported_per_day
+        inviting_many.confirm(made, key=key, by=g.user, most=most, now=g.now)
+    except TooMany:  # others have confirmed another file at this moment: the check says how many
+        db.session.rollback()
+        return redirect(url_for("imports.check", slug=slug, import_id=import_id), 303)
     db.session.commit()
     return redirect(ImportPage(made).url(), 303)
 
@@ -148,7 +153,7 @@ def _why_not(made: Import, key: str) -> str:
     """Why it has to be seen once more before anyone is invited; "" where it has not."""
     if not forms.KEY.fullmatch(key):
         return _("Check once more before you confirm.")
-    if request.form.get("patients") != str(_ready(made)):
+    if request.form.get("patients") != str(imports.ready(made)):
         return _("Someone has changed rows since: check once more.")
     return ""
 
@@ -174,11 +179,6 @@ def _regions() -> tuple[str, ...]:
 def _number() -> int:
     """Of the row whose button was pressed; none has 0."""
     return addresses.identity(request.form.get("number", "")) or 0
-
-
-def _ready(made: Import) -> int:
-    counts = imports.counts([made])[made.id]
-    return sum(counts.get(fate, 0) for fate in TO_INVITE)
 
 
 def _row_stands(made: Import, number: int) -> str:

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from inviter import duplicates, holding, inviting, team
 from inviter.db import db
 from inviter.duplicates import Checked, Fate
-from inviter.holding import TooMany
-from inviter.inviting import KeyUsed
+from inviter.holding import NoRoom
+from inviter.inviting import KeyUsed, TooMany
 from inviter.models import Confirmation
 from inviter.status import Moment
 from inviter.web import (
@@ -107,11 +107,14 @@ def invite(slug: str) -> BaseResponse:
             key=form.key.data,
             keys=guards.keys(),
             sms=_sms(),
+            most=guards.settings().invitations_per_hour,
             now=g.now,
         )
     except KeyUsed:
         return _check_page(form, _("You have changed something since: check once more."), 409)
-    except TooMany:  # nothing is committed: its key may confirm later
+    except TooMany as refused:
+        return _check_page(form, formats.too_many_typed(refused, g.clinic), 409)
+    except NoRoom:  # nothing is committed: its key may confirm later
         return _check_page(form, code=409)
     drafts.sent(form.key.data)
     _say(confirmation)
@@ -272,7 +275,7 @@ def _no_room(found: Sequence[Checked]) -> str:
     """Why not all of these can be invited, if so."""
     try:
         holding.check(g.clinic.id, sum(each.fate == Fate.INVITED for each in found))
-    except TooMany as many:
+    except NoRoom as many:
         return formats.no_room(many.room)
     return ""
 

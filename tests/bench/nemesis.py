@@ -325,6 +325,7 @@ def put_in(run: Run, names: Sequence[str]) -> None:
                 key=f"nemesis-{names[0]}",
                 keys=Keys(SECRET),
                 sms=True,
+                most=1_000_000,
                 now=clock.now(),
             )
             db.session.commit()

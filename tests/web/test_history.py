@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 from flask import Flask
 
+from inviter import daily_texts
 from inviter.activity import Action, Line
 from inviter.invitations import GivenHow, GivenTo, Overtaken
 from inviter.models import Channel, Clinic, How, Invitation
@@ -16,6 +17,9 @@ DETAILS: dict[Action, list[dict[str, object]]] = {
     Action.FAILED: [{"channel": each, "reason": "no-such-address"} for each in Channel],
     Action.DELIVERED: [{"channel": each} for each in Channel],
     Action.SUPPRESSED: [{"channel": each, "reason": "opted-out"} for each in Channel],
+    Action.PUT_OFF: [
+        {"channel": Channel.SMS, "reason": each} for each in daily_texts.REASONS.values()
+    ],
     Action.OPTED_OUT: [{"channel": each} for each in Channel],
     Action.OPTED_IN: [{"channel": each} for each in Channel],
     Action.IN_DOUBT: [{"channel": each, "reason": None} for each in Channel],
