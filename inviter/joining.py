@@ -20,7 +20,7 @@ from inviter.status import Status
 
 WHAT_STAFF_CHANGE = (
     *("accepted_at", "removed_at", "expires_at"),
-    *("provider_id", "email", "phone"),
+    *("provider_id", "email", "phone", "generation"),
 )
 """Columns that may have changed since the invitation was read; a patient gets the newest."""
 
@@ -99,8 +99,8 @@ def open_account(
 def accept(invitation: Invitation, *, account: User, how: How, now: datetime) -> Patient:
     """Make the patient; pressed again by the same account, the same patient.
 
-    One UPDATE decides. What is still queued for the invitation is not sent any more. Raises Closed
-    where another was first, or the invitation is removed or expired.
+    One UPDATE decides. What is still queued for the invitation is not sent any more; whom it was
+    sent to is told. Raises Closed where another was first, or the invitation is removed or expired.
     """
     accepted = change(
         update(Invitation)
@@ -117,7 +117,9 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
     db.session.refresh(invitation, WHAT_STAFF_CHANGE)
     if not accepted:
         return _joined_already(invitation, account, now)
+    outbox.put_joined(invitation, now=now)
     outbox.withdraw(invitation, because=Action.ACCEPTED)
+    invitation.has_other_contact = _has_other_contact(invitation, account)
     patient = Patient(
         clinic_id=invitation.clinic_id,
         user_id=account.id,
@@ -139,6 +141,7 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
         by=account,
         now=now,
         how=how,
+        has_other_contact=invitation.has_other_contact,
     )
     db.session.flush()
     return patient
@@ -189,6 +192,12 @@ def _with_people() -> Select[Invitation]:
     return select(Invitation).options(
         joinedload(Invitation.clinic), joinedload(Invitation.provider)
     )
+
+
+def _has_other_contact(invitation: Invitation, account: User) -> bool:
+    """Whether the account has none of the contacts that were invited, where there are any."""
+    invited = {invitation.email, invitation.phone} - {None}
+    return bool(invited) and invited.isdisjoint({account.email, account.phone})
 
 
 def _joined_already(invitation: Invitation, account: User, now: datetime) -> Patient:

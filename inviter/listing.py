@@ -55,6 +55,8 @@ class InvitedRow(NamedTuple):
     removed_at: datetime | None
     expires_at: datetime
     code_given_at: datetime | None
+    disowned_at: datetime | None
+    has_other_contact: bool | None
     phone: str | None
     email: str | None
     can_text: bool
@@ -192,6 +194,8 @@ ROWS = (
         INVITATION.removed_at,
         INVITATION.code_sealed,
         INVITATION.code_given_at,
+        INVITATION.disowned_at,
+        INVITATION.has_other_contact,
         INVITATION.generation,
         INVITATION.sending,
         INVITATION.doubt_since,
@@ -284,6 +288,8 @@ def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> Invite
         removed_at=facts.removed_at,
         expires_at=facts.expires_at,
         code_given_at=facts.code_given_at,
+        disowned_at=facts.disowned_at,
+        has_other_contact=facts.has_other_contact,
         phone=facts.phone_typed,
         email=facts.email,
         can_text=facts.can_text,

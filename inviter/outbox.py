@@ -90,6 +90,32 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
 
 
+def put_joined(invitation: Invitation, *, now: datetime) -> None:
+    """Tell whom the present send has reached, or may yet, that the patient has joined.
+
+    A delivery of its own, of which the status does not depend. Before what is queued is withdrawn.
+    """
+    ways = db.session.scalars(
+        select(Delivery.channel).where(
+            *sent_for(invitation.clinic_id, invitation.id),
+            Delivery.generation == invitation.generation,
+            Delivery.state.in_((DeliveryState.QUEUED, *MAY_HAVE_ARRIVED)),
+        )
+    )
+    db.session.add_all(
+        Delivery(
+            clinic_id=invitation.clinic_id,
+            invitation_id=invitation.id,
+            kind=Kind.JOINED,
+            channel=channel,
+            generation=invitation.generation,
+            queued_at=now,
+            turn=turn(now, 0),
+        )
+        for channel in ways
+    )
+
+
 def withdraw(
     invitation: Invitation, channels: Iterable[Channel] = Channel, *, because: Action
 ) -> None:

@@ -9,6 +9,7 @@ from inviter.models.drafts import Draft
 from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
+    DISOWNED,
     EXPIRING,
     LIVE,
     OPEN,
@@ -33,6 +34,7 @@ from inviter.models.messages import (
 from inviter.models.people import NO_CLINIC, Clinic, Membership, RecoveryCode, SignIn, User
 
 __all__ = [
+    "DISOWNED",
     "EXPIRING",
     "LIVE",
     "NO_CLINIC",

@@ -66,10 +66,11 @@ class InvitationPage:
     @property
     def detail(self) -> Sequence[str]:
         """What became of the messages; by channel where it differs."""
+        marks = formats.marks(self._invitation)
         if not self.can_act:
-            return []
+            return marks
         has_contact = bool(self.email or self.phone)
-        return formats.details(self._sent, self.status, has_contact=has_contact)
+        return [*marks, *formats.details(self._sent, self.status, has_contact=has_contact)]
 
     @property
     def problems(self) -> Sequence[str]:
