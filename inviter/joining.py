@@ -46,6 +46,20 @@ def by_link(token: str, *, keys: Keys) -> Invitation | None:
     return invitation if genuine else None
 
 
+@across_clinics()
+def clinic_of_old_link(token: str, *, keys: Keys) -> Clinic | None:
+    """Whose link it was, if it was one before it was replaced."""
+    link_id = link_id_in(token)
+    if link_id is None:
+        return None
+    invitation = db.session.scalar(_with_people().where(Invitation.link_id == link_id))
+    if invitation is None:
+        return None
+    earlier = range(1, invitation.link_version)
+    was = any(keys.is_link_token(token, link_id=link_id, version=each) for each in earlier)
+    return invitation.clinic if was else None
+
+
 def by_code(
     clinic: Clinic, code: str, first: str, last: str, *, keys: Keys, now: datetime
 ) -> Invitation | None:

@@ -71,7 +71,7 @@ def _write(
     fields = fields_changed(invitation, email, phone)
     lost = [CHANNELS[field] for field in fields if getattr(invitation, field)]
     outbox.withdraw(invitation, lost, because=Action.CONTACT_CHANGED)
-    is_known = outbox.may_have_arrived(invitation, lost)
+    is_known = bool(lost and invitation.disowned_at) or outbox.may_have_arrived(invitation, lost)
     values: dict[str, Any] = {
         "email": email,
         "phone": phone.e164 if phone else None,
@@ -96,6 +96,7 @@ def _another_code(invitation: Invitation, keys: Keys, code: str) -> dict[str, An
         "code_sealed": keys.seal_code(code, clinic_id=clinic_id, invitation_id=invitation.id),
         "code_mac": keys.code_mac(code, clinic_id=clinic_id),
         "code_given_at": None,
+        "disowned_at": None,
         "link_version": invitation.link_version + 1,
         "generation": invitation.generation + 1,
         "sending": Sending.NONE,

@@ -39,6 +39,7 @@ USE_CASES = (
         "listing",
         "opt_outs",
         "outbox",
+        "replies",
     ),
     *("batches", "imports", "inviting_many", "mending"),
     *("pacing", "patients", "pauses", "readdressing", "refusals", "selection", "settling"),

@@ -194,6 +194,19 @@ def ago(passed: timedelta) -> str:
     return ngettext("%(num)d minute ago", "%(num)d minutes ago", minutes)
 
 
+def asks(name: str, passed: timedelta | None) -> str:
+    """Whether to send it again: to who disowned it, or so soon after it was sent."""
+    if passed is None:
+        return _(
+            "Whoever got the invitation for %(name)s said that it is not for them. Send it to the"
+            " same email or mobile number again?",
+            name=name,
+        )
+    return _(
+        "An invitation was sent to %(name)s %(ago)s. Send it again?", name=name, ago=ago(passed)
+    )
+
+
 def unsent(*, has_contact: bool) -> str:
     """Where nothing is sent; a number abroad is a contact that gets no texts."""
     return _("No message: give the code") if has_contact else _("No contact: give the code")

@@ -193,12 +193,19 @@ class InvitationPage:
         return self.status in (Status.EXPIRED, Status.ERROR_SENDING)
 
     @property
+    def needs_fix(self) -> bool:
+        """Whether the contact is in question."""
+        return self.status == Status.ERROR_SENDING or bool(self._invitation.disowned_at)
+
+    @property
     def asks(self) -> str:
-        """How short a time ago it was sent, where one should be sure."""
-        sent_at = invitations.just_sent(self._invitation, g.now)
-        if sent_at is None or not (self._wants_to_ask and self.can_send):
+        """What one should be sure of before it is sent again."""
+        if not (self._wants_to_ask and self.can_send):
             return ""
-        return formats.ago(g.now - sent_at)
+        if self._invitation.disowned_at:
+            return formats.asks(self.name, None)
+        sent_at = invitations.just_sent(self._invitation, g.now)
+        return formats.asks(self.name, g.now - sent_at) if sent_at else ""
 
     @property
     def removed(self) -> str:
