@@ -223,6 +223,19 @@ def test_put_right_it_is_sent_to_the_other_contact_with_another_link(
     assert Visitor(app.test_client()).open(link).words("h1") == ["This link has been replaced"]
 
 
+def test_a_number_more_sends_nothing_to_who_disowned_it_unless_staff_are_sure(
+    app: Flask, ana: Visitor, disowned: Invitation
+) -> None:
+    ana.open(f"/c/northside/invitations/{disowned.id}/contact?on=invitation")
+    ana.submit("send-contact", form="#contact-form", mobile="306 555 0142")
+    assert ana.status == 422
+    assert "Whoever got the invitation said that it is not for them." in ana.errors["email"]
+    assert count(app) == 1
+    ana.submit("send-contact", form="#contact-form")
+    assert "Invite resent to Ada Fixture." in ana.text
+    assert count(app) == 3
+
+
 def test_several_at_once_leave_it_out(app: Flask, ana: Visitor, disowned: Invitation) -> None:
     ana.open("/c/northside/patients").tick("id", str(disowned.id))
     ana.submit("resend-selected", form="#selected")
