@@ -45,7 +45,8 @@ def let_in(slug: str) -> tuple[Proof, Invitation]:
 def shown_for(slug: str) -> tuple[Proof | None, Invitation | None]:
     """What the cookie holds, and the invitation of this clinic that it opens."""
     try:
-        token, how = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=COOKIE_SECONDS)
+        cookie = request.cookies.get(_cookie_name(), "")
+        token, how = _serializer().loads(cookie, max_age=COOKIE_SECONDS)
     except BadSignature:
         return None, None
     invitation = joining.by_link(token, keys=guards.keys())
@@ -56,7 +57,7 @@ def shown_for(slug: str) -> tuple[Proof | None, Invitation | None]:
 
 def remember(response: BaseResponse, proof: Proof) -> BaseResponse:
     response.set_cookie(
-        COOKIE,
+        _cookie_name(),
         _serializer().dumps([proof.token, proof.how]),
         max_age=COOKIE_SECONDS,
         path="/join",
@@ -65,6 +66,11 @@ def remember(response: BaseResponse, proof: Proof) -> BaseResponse:
         samesite="Lax",
     )
     return response
+
+
+def _cookie_name() -> str:
+    """No other host may set it; __Host- would send it to every page."""
+    return f"__Secure-{COOKIE}" if guards.settings().is_secure else COOKIE
 
 
 def _serializer() -> URLSafeTimedSerializer:

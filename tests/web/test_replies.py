@@ -1,13 +1,16 @@
 """Links that let nobody in; a new link, please; this is not for me; and what staff see of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
+import app as composition
 from inviter import clock
 from inviter.activity import Action
+from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Activity, Delivery, Invitation
@@ -240,6 +243,21 @@ def test_several_at_once_leave_it_out(app: Flask, ana: Visitor, disowned: Invita
     ana.open("/c/northside/patients").tick("id", str(disowned.id))
     ana.submit("resend-selected", form="#selected")
     assert "not for this person: 1" in ana.text
+
+
+def test_over_https_its_cookie_is_for_the_pages_to_join_of_this_host_alone(
+    settings: Config, link: str
+) -> None:
+    made = composition.create_app(replace(settings, base_url="https://localhost"))
+    client = made.test_client()
+    answer = client.get(link, base_url="https://localhost")
+    name, *rest = answer.headers["Set-Cookie"].split("; ")
+    assert name.startswith("__Secure-joining=")
+    assert {"Secure", "HttpOnly", "Path=/join", "SameSite=Lax"} <= set(rest)
+    page = client.get(answer.location, base_url="https://localhost")
+    assert "Dr. Amira Osei" in page.text
+    with made.app_context():
+        db.engine.dispose()
 
 
 def test_an_old_link_says_that_there_is_a_newer_one(
