@@ -74,17 +74,7 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
     later turns than the first few of another.
     """
     deliveries = [
-        Delivery(
-            clinic_id=invitation.clinic_id,
-            invitation_id=invitation.id,
-            kind=Kind.INVITATION,
-            channel=channel,
-            generation=invitation.generation,
-            state=DeliveryState.QUEUED,
-            queued_at=now,
-            turn=turn(now, place),
-        )
-        for channel in channels
+        _queued(invitation, Kind.INVITATION, each, turn(now, place), now) for each in channels
     ]
     db.session.add_all(deliveries)
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
@@ -103,16 +93,22 @@ def put_joined(invitation: Invitation, *, now: datetime) -> None:
         )
     )
     db.session.add_all(
-        Delivery(
-            clinic_id=invitation.clinic_id,
-            invitation_id=invitation.id,
-            kind=Kind.JOINED,
-            channel=channel,
-            generation=invitation.generation,
-            queued_at=now,
-            turn=turn(now, 0),
-        )
-        for channel in ways
+        _queued(invitation, Kind.JOINED, each, turn(now, 0), now) for each in ways.all()
+    )
+
+
+def _queued(
+    invitation: Invitation, kind: Kind, channel: Channel, turn: int, now: datetime
+) -> Delivery:
+    return Delivery(
+        clinic_id=invitation.clinic_id,
+        invitation_id=invitation.id,
+        kind=kind,
+        channel=channel,
+        generation=invitation.generation,
+        state=DeliveryState.QUEUED,
+        queued_at=now,
+        turn=turn,
     )
 
 
