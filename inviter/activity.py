@@ -27,6 +27,8 @@ class Action(StrEnum):
     OPTED_OUT = "opted out"
     OPTED_IN = "opted in"
     ACCEPTED = "accepted"
+    RENEWED = "renewed by the patient"
+    DISOWNED = "not for this person"
     RESENT = "resent"
     REMOVED = "removed"
     RESTORED = "restored"

@@ -33,7 +33,15 @@ from sqlalchemy import (
 from inviter import contacts, search
 from inviter.db import UtcDateTime, holds
 from inviter.keys import Keys
-from inviter.models import BLOCKED, EXPIRING, TROUBLED, WITHOUT_MESSAGE, Clinic, Invitation
+from inviter.models import (
+    BLOCKED,
+    DISOWNED,
+    EXPIRING,
+    TROUBLED,
+    WITHOUT_MESSAGE,
+    Clinic,
+    Invitation,
+)
 from inviter.status import Moment, Status
 from inviter.team import Provider
 
@@ -72,6 +80,7 @@ class Attention(StrEnum):
     ERROR = "error"
     SOON = "soon"
     EXPIRED = "expired"
+    DISOWNED = "disowned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +247,8 @@ def needs(kind: Attention) -> ColumnElement[bool]:
         return and_(text(BLOCKED), INVITATION.expires_at > NOW)
     if kind == Attention.ERROR:
         return and_(text(TROUBLED), has_status(Status.ERROR_SENDING, is_listed=True))
+    if kind == Attention.DISOWNED:
+        return and_(text(DISOWNED))
     if kind == Attention.EXPIRED:
         return and_(text(EXPIRING), has_status(Status.EXPIRED, is_listed=True))
     soon = INVITATION.expires_at <= SOON_ENDS

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from inviter import activity, codes, contacts, invitations, joining, status, team
 from inviter.activity import Action
-from inviter.db import db, new_id
+from inviter.db import change, db, new_id
 from inviter.keys import Keys, new_link_id
 from inviter.models import Channel, Clinic, Delivery, How, Invitation, Kind, User
 from inviter.status import DeliveryState
@@ -224,15 +224,20 @@ def _deliveries(invitation: Invitation, story: Story, at: datetime) -> list[Deli
 
 
 def _join(invitation: Invitation, password: str, uniquifier: str, at: datetime) -> None:
-    account = User(
-        email=f"{invitation.clinic_id}.{invitation.email}",
-        password=password,
-        fs_uniquifier=uniquifier,
-        created_at=at,
-    )
-    db.session.add(account)
-    db.session.flush()
+    """With the contact that was invited; who did at another clinic has the account already."""
+    account = db.session.scalar(select(User).where(User.email == invitation.email))
+    if account is None:
+        account = User(
+            email=invitation.email, password=password, fs_uniquifier=uniquifier, created_at=at
+        )
+        db.session.add(account)
+        db.session.flush()
     joining.accept(invitation, account=account, how=How.LINK, now=at)
+    change(
+        update(Delivery)
+        .where(Delivery.clinic_id == invitation.clinic_id, Delivery.kind == Kind.JOINED)
+        .values(state=DeliveryState.DELIVERED, settled_at=at, attempts=1)
+    )
 
 
 def _days(count: float) -> timedelta:

@@ -17,7 +17,7 @@ from inviter.db import change, db, insert
 from inviter.models import NO_CLINIC, Attempt, Channel, Delivery, Invitation, ProviderEvent
 from inviter.reports import OPTING_OUT, Fact, Report
 from inviter.scope import across_clinics
-from inviter.settling import ACTIONS
+from inviter.settling import ACTIONS, details_of
 from inviter.standing import sum_up
 
 MOST_AT_ONCE = 50
@@ -141,6 +141,7 @@ def _locked(keys: Iterable[_Key]) -> Sequence[Any]:
             Delivery.clinic_id,
             Delivery.id,
             Delivery.invitation_id,
+            Delivery.kind,
             Delivery.channel,
             Delivery.state,
             Delivery.reason,
@@ -184,8 +185,7 @@ def _record(delivery: Any, fact: Fact, now: datetime) -> None:
         clinic_id=delivery.clinic_id,
         invitation_id=delivery.invitation_id,
         now=now,
-        channel=delivery.channel,
-        reason=fact.reason,
+        **details_of(delivery, fact.reason),
     )
 
 

@@ -36,16 +36,19 @@ class Kind(StrEnum):
 KINDS: dict[Kind, tuple[Action, ...]] = {
     Kind.INVITATIONS: (
         *(Action.INVITED, Action.IMPORTED, Action.RESENT, Action.REMOVED, Action.RESTORED),
-        *(Action.ACCEPTED, Action.PATIENT_REMOVED),
+        *(Action.ACCEPTED, Action.PATIENT_REMOVED, Action.RENEWED, Action.DISOWNED),
     ),
     Kind.MESSAGES: (
         *(Action.SENT, Action.DELIVERED, Action.FAILED, Action.IN_DOUBT, Action.SUPPRESSED),
-        *(Action.OPTED_OUT, Action.OPTED_IN),
+        *(Action.OPTED_OUT, Action.OPTED_IN, Action.PUT_OFF),
     ),
     Kind.CODES: (
         *(Action.CODE_SHOWN, Action.CODE_GIVEN, Action.CODE_BLOCKED, Action.CODE_REPLACED),
     ),
-    Kind.CONTACTS: (Action.CONTACT_CHANGED, Action.PROVIDER_CHANGED),
+    Kind.CONTACTS: (
+        *(Action.CONTACT_CHANGED, Action.PROVIDER_CHANGED),
+        *(Action.CONTACTS_ERASED, Action.PATIENT_ERASED),
+    ),
     Kind.FILES: (Action.UPLOADED, Action.IMPORTED, Action.IMPORT_CANCELLED),
     Kind.LOOKS: (Action.VIEWED, Action.EXPORTED),
     Kind.ACCOUNTS: (Action.SECOND_FACTOR_RESET,),

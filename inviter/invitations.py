@@ -24,6 +24,7 @@ from inviter.duplicates import as_nobody_else, in_line, one_at_a_time
 from inviter.keys import Keys
 from inviter.models import Channel, Clinic, Invitation, User
 from inviter.refusals import Closed as Closed
+from inviter.refusals import Disowned as Disowned
 from inviter.refusals import JustSent as JustSent
 from inviter.refusals import NoMessage as NoMessage
 from inviter.refusals import Overtaken as Overtaken
@@ -87,6 +88,8 @@ def check_resend(
     ways = channels(email=invitation.email, can_text=invitation.can_text, sms=sms)
     if not ways:
         raise NoMessage
+    if invitation.disowned_at and not sure:
+        raise Disowned(invitation.disowned_at)
     at = just_sent(invitation, now)
     if at and not sure:
         raise JustSent(at)
@@ -104,20 +107,21 @@ def resend(
     invitation: Invitation,
     *,
     seen: int,
-    by: User,
+    by: User | None,
     keys: Keys,
     sms: bool,
     now: datetime,
     sure: bool = False,
     place: int = 0,
     new_code: Callable[[], str] = codes.random_code,
+    action: Action = Action.RESENT,
 ) -> None:
     """Queue the messages again and renew the expiry; code and link stay. Only a code that has
     rested (`keeping`) is drawn anew.
 
     `seen` is the generation that was shown to who asks; `place` is the one among many. What is
-    still queued of earlier sends is not sent. Raises Closed, Overtaken, NoMessage, or JustSent
-    unless `sure`.
+    still queued of earlier sends is not sent. Raises Closed, Overtaken, NoMessage, or JustSent or
+    Disowned unless `sure`. `action` is what the record calls it.
     """
     ways = check_resend(invitation, seen=seen, sms=sms, sure=sure, now=now)
     clinic = db.session.get_one(Clinic, invitation.clinic_id)
@@ -126,7 +130,9 @@ def resend(
         Invitation.generation == seen,
         Invitation.email.is_not_distinct_from(invitation.email),
         Invitation.can_text == invitation.can_text,
+        Invitation.disowned_at.is_not_distinct_from(invitation.disowned_at),
         generation=seen + 1,
+        disowned_at=None,
         resent_at=now,
         expires_at=expiry(clinic, now),
         code_tries=0,
@@ -137,7 +143,7 @@ def resend(
         readdressing.draw(invitation, keys=keys, new_code=new_code)
         _reload(invitation)
     outbox.put(invitation, ways, place=place, now=now)
-    _record(Action.RESENT, invitation, by, now)
+    _record(action, invitation, by, now)
 
 
 def remove(invitation: Invitation, *, by: User, now: datetime) -> None:
@@ -212,9 +218,9 @@ def change_contact(
     """Put email and phone right; whether code and link changed with it. Nothing is sent.
 
     They change where whoever was written to before may hold them: a contact is replaced or taken
-    away, and a message to it did not fail for certain. What is queued for it is not sent. With
-    another code what was sent amounts to nothing: a generation begins that has no messages.
-    Who gives a contact to one whose own was erased opens it anew, and renews the expiry.
+    away, and a message to it did not fail for certain, or it was disowned. What is queued for it is
+    not sent. With another code what was sent amounts to nothing: a generation begins that has no
+    messages. Who gives a contact to one whose own was erased opens it anew, and renews the expiry.
 
     `seen` and `shown` are the generation and the contacts (email, number) that were shown to who
     asks: where they are others now it raises Overtaken, unless nothing is left to change. Raises
@@ -283,7 +289,7 @@ def _reload(invitation: Invitation, *, lock: bool = False) -> None:
 
 
 def _record(
-    action: Action, invitation: Invitation, by: User, now: datetime, **details: object
+    action: Action, invitation: Invitation, by: User | None, now: datetime, **details: object
 ) -> None:
     clinic_id, invitation_id = invitation.clinic_id, invitation.id
     activity.record(

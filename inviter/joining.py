@@ -21,7 +21,7 @@ from inviter.status import Status
 
 WHAT_STAFF_CHANGE = (
     *("accepted_at", "removed_at", "expires_at"),
-    *("provider_id", "email", "phone"),
+    *("provider_id", "email", "phone", "generation"),
 )
 """Columns that may have changed since the invitation was read; a patient gets the newest."""
 
@@ -45,6 +45,20 @@ def by_link(token: str, *, keys: Keys) -> Invitation | None:
     version = invitation.link_version
     genuine = keys.is_link_token(token, link_id=link_id, version=version)
     return invitation if genuine else None
+
+
+@across_clinics()
+def clinic_of_old_link(token: str, *, keys: Keys) -> Clinic | None:
+    """Whose link it was, if it was one before it was replaced."""
+    link_id = link_id_in(token)
+    if link_id is None:
+        return None
+    invitation = db.session.scalar(_with_people().where(Invitation.link_id == link_id))
+    if invitation is None:
+        return None
+    earlier = range(1, invitation.link_version)
+    was = any(keys.is_link_token(token, link_id=link_id, version=each) for each in earlier)
+    return invitation.clinic if was else None
 
 
 def by_code(
@@ -108,8 +122,8 @@ def open_account(
 def accept(invitation: Invitation, *, account: User, how: How, now: datetime) -> Patient:
     """Make the patient; pressed again by the same account, the same patient.
 
-    One UPDATE decides. What is still queued for the invitation is not sent any more. Raises Closed
-    where another was first, or the invitation is removed or expired.
+    One UPDATE decides. What is still queued for the invitation is not sent any more; whom it was
+    sent to is told. Raises Closed where another was first, or the invitation is removed or expired.
     """
     accepted = change(
         update(Invitation)
@@ -126,7 +140,9 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
     db.session.refresh(invitation, WHAT_STAFF_CHANGE)
     if not accepted:
         return _joined_already(invitation, account, now)
+    outbox.put_joined(invitation, now=now)
     outbox.withdraw(invitation, because=Action.ACCEPTED)
+    invitation.has_other_contact = _has_other_contact(invitation, account)
     patient = Patient(
         clinic_id=invitation.clinic_id,
         user_id=account.id,
@@ -148,6 +164,7 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
         by=account,
         now=now,
         how=how,
+        has_other_contact=invitation.has_other_contact,
     )
     db.session.flush()
     return patient
@@ -198,6 +215,12 @@ def _with_people() -> Select[Invitation]:
     return select(Invitation).options(
         joinedload(Invitation.clinic), joinedload(Invitation.provider)
     )
+
+
+def _has_other_contact(invitation: Invitation, account: User) -> bool:
+    """Whether the account has none of the contacts that were invited, where there are any."""
+    invited = {invitation.email, invitation.phone} - {None}
+    return bool(invited) and invited.isdisjoint({account.email, account.phone})
 
 
 def _joined_already(invitation: Invitation, account: User, now: datetime) -> Patient:

@@ -56,6 +56,8 @@ class InvitedRow(NamedTuple):
     erased_at: datetime | None
     expires_at: datetime
     code_given_at: datetime | None
+    disowned_at: datetime | None
+    has_other_contact: bool | None
     phone: str | None
     email: str | None
     can_text: bool
@@ -196,6 +198,8 @@ ROWS = (
         INVITATION.code_sealed,
         INVITATION.code_given_at,
         INVITATION.code_tries,
+        INVITATION.disowned_at,
+        INVITATION.has_other_contact,
         INVITATION.generation,
         INVITATION.sending,
         INVITATION.doubt_since,
@@ -289,6 +293,8 @@ def _row(place: Place, names: Mapping[int, str], lines: Sequence[Any]) -> Invite
         erased_at=facts.erased_at,
         expires_at=facts.expires_at,
         code_given_at=facts.code_given_at,
+        disowned_at=facts.disowned_at,
+        has_other_contact=facts.has_other_contact,
         phone=facts.phone_typed,
         email=facts.email,
         can_text=facts.can_text,

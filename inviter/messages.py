@@ -94,6 +94,9 @@ class Messages:
     def _about(self, delivery: Delivery) -> dict[str, Any]:
         """What the templates of this kind may name."""
         invitation, user = delivery.invitation, delivery.user
+        if invitation is not None and delivery.kind == Kind.JOINED:
+            about = {"first_name": invitation.first_name, "clinic": invitation.clinic}
+            return self._about_us() | about
         if invitation is not None:
             code = self._keys.open_code(
                 invitation.code_sealed or "",

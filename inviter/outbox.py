@@ -80,20 +80,42 @@ def put(invitation: Invitation, channels: Iterable[Channel], *, place: int, now:
     later turns than the first few of another.
     """
     deliveries = [
-        Delivery(
-            clinic_id=invitation.clinic_id,
-            invitation_id=invitation.id,
-            kind=Kind.INVITATION,
-            channel=channel,
-            generation=invitation.generation,
-            state=DeliveryState.QUEUED,
-            queued_at=now,
-            turn=turn(now, place),
-        )
-        for channel in channels
+        _queued(invitation, Kind.INVITATION, each, turn(now, place), now) for each in channels
     ]
     db.session.add_all(deliveries)
     invitation.sending, invitation.doubt_since = status.amount_to(deliveries)
+
+
+def put_joined(invitation: Invitation, *, now: datetime) -> None:
+    """Tell whom the present send has reached, or may yet, that the patient has joined.
+
+    A delivery of its own, of which the status does not depend. Before what is queued is withdrawn.
+    """
+    ways = db.session.scalars(
+        select(Delivery.channel).where(
+            *sent_for(invitation.clinic_id, invitation.id),
+            Delivery.generation == invitation.generation,
+            Delivery.state.in_((DeliveryState.QUEUED, *MAY_HAVE_ARRIVED)),
+        )
+    )
+    db.session.add_all(
+        _queued(invitation, Kind.JOINED, each, turn(now, 0), now) for each in ways.all()
+    )
+
+
+def _queued(
+    invitation: Invitation, kind: Kind, channel: Channel, turn: int, now: datetime
+) -> Delivery:
+    return Delivery(
+        clinic_id=invitation.clinic_id,
+        invitation_id=invitation.id,
+        kind=kind,
+        channel=channel,
+        generation=invitation.generation,
+        state=DeliveryState.QUEUED,
+        queued_at=now,
+        turn=turn,
+    )
 
 
 def withdraw(

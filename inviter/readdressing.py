@@ -115,7 +115,7 @@ def _write(
     if invitation.erased_at:
         lost = list(Channel)
     outbox.withdraw(invitation, lost, because=Action.CONTACT_CHANGED)
-    is_known = outbox.may_have_arrived(invitation, lost)
+    is_known = bool(lost and invitation.disowned_at) or outbox.may_have_arrived(invitation, lost)
     values: dict[str, Any] = {
         "email": email,
         "phone": phone.e164 if phone else None,
@@ -157,6 +157,7 @@ def _another_code(
     """
     return {
         **_own_code(invitation, keys, new_code),
+        "disowned_at": None,
         "link_version": invitation.link_version + 1,
         "generation": invitation.generation + 1,
         "sending": Sending.NONE,

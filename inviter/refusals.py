@@ -24,6 +24,13 @@ class JustSent(Exception):
     at: datetime
 
 
+@dataclass(eq=False)
+class Disowned(Exception):
+    """Whoever got it said that it is not for them, so that one should be sure."""
+
+    at: datetime
+
+
 class NoMessage(Exception):
     """There is neither an email nor a number that gets texts: only the code can be given."""
 

@@ -11,7 +11,15 @@ from enum import StrEnum
 from itertools import count
 
 from inviter import invitations
-from inviter.invitations import Closed, InvitedAnew, JustSent, NoMessage, Overtaken, TooLate
+from inviter.invitations import (
+    Closed,
+    Disowned,
+    InvitedAnew,
+    JustSent,
+    NoMessage,
+    Overtaken,
+    TooLate,
+)
 from inviter.keys import Keys
 from inviter.models import Clinic, Invitation, User
 from inviter.status import Status
@@ -26,6 +34,7 @@ class Why(StrEnum):
     ACCEPTED = "accepted"
     REMOVED = "removed"
     JUST_SENT = "just sent"
+    DISOWNED = "disowned"
     NO_MESSAGE = "no message"
     OVERTAKEN = "overtaken"
     INVITED_ANEW = "invited anew"
@@ -109,13 +118,14 @@ def _refusal(act: Callable[[Invitation], object], invitation: Invitation) -> Why
         act(invitation)
     except Closed as closed:
         return Why.ACCEPTED if closed.status == Status.ACCEPTED else Why.REMOVED
-    except (JustSent, NoMessage, Overtaken, InvitedAnew, TooLate) as refused:
+    except (JustSent, Disowned, NoMessage, Overtaken, InvitedAnew, TooLate) as refused:
         return WHYS[type(refused)]
     return None
 
 
 WHYS: dict[type[Exception], Why] = {
     JustSent: Why.JUST_SENT,
+    Disowned: Why.DISOWNED,
     NoMessage: Why.NO_MESSAGE,
     Overtaken: Why.OVERTAKEN,
     InvitedAnew: Why.INVITED_ANEW,

@@ -17,7 +17,7 @@ from inviter import activity, budgets, opt_outs
 from inviter.activity import Action
 from inviter.db import among, change, db
 from inviter.many_rows import change_each
-from inviter.models import Answer, Attempt, Delivery, Invitation
+from inviter.models import Answer, Attempt, Delivery, Invitation, Kind
 from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
 from inviter.scope import across_clinics
@@ -35,7 +35,7 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 OVERTAKING: tuple[Any, ...] = (
     *(Invitation.generation, Invitation.email, Invitation.phone),
-    *(Invitation.accepted_at, Invitation.removed_at),
+    *(Invitation.accepted_at, Invitation.removed_at, Invitation.disowned_at),
 )
 """Facts of an invitation that may make a message pointless while it is being sent."""
 
@@ -279,7 +279,7 @@ def _overtaken_by(claimed: Claimed, invitation: Row[Any] | None) -> Action | Non
 
     Removal comes last: what it alone withdrew, Undo sends after all.
     """
-    if invitation is None:
+    if invitation is None or claimed.delivery.kind == Kind.JOINED:
         return None
     if invitation.generation != claimed.delivery.generation:
         return Action.RESENT
@@ -287,6 +287,8 @@ def _overtaken_by(claimed: Claimed, invitation: Row[Any] | None) -> Action | Non
         return Action.CONTACT_CHANGED
     if invitation.accepted_at:
         return Action.ACCEPTED
+    if invitation.disowned_at:
+        return Action.DISOWNED
     return Action.REMOVED if invitation.removed_at else None
 
 
@@ -311,8 +313,14 @@ def _tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: 
             "at": now,
             "action": ACTIONS[state],
             "invitation_id": delivery.invitation_id,
-            "details": {"channel": delivery.channel, "reason": reason},
+            "details": details_of(delivery, reason),
         }
         for delivery, state, reason in of_invitations
         if state in ACTIONS
     )
+
+
+def details_of(delivery: Any, reason: str | None) -> dict[str, Any]:
+    """What the record says of a message beside its end; an invitation is the usual kind."""
+    kind = {} if delivery.kind == Kind.INVITATION else {"kind": delivery.kind}
+    return {"channel": delivery.channel, "reason": reason, **kind}

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import activity, events, invitations, inviting, opt_outs, outbox, settling
+from inviter import activity, events, invitations, inviting, joining, opt_outs, outbox, settling
 from inviter.activity import Action
 from inviter.db import db
 from inviter.events import Event
@@ -19,6 +19,7 @@ from inviter.models import (
     Answer,
     Channel,
     Delivery,
+    How,
     Invitation,
     Kind,
     OptOut,
@@ -30,7 +31,7 @@ from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
 from tests.at_once import at_once
 from tests.conftest import SECRET
-from tests.factories import Cast, invite, recipient
+from tests.factories import Cast, account, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -509,6 +510,19 @@ class TestOptingOut:
     ) -> None:
         take(texted(Report.STOPPED, now - SECOND), now=now - SECOND)
         assert [each.action for each in activity.of(by_both)] == [Action.INVITED]
+
+
+def test_what_became_of_the_notice_of_joining_says_nothing_of_the_invitation(
+    ada: Invitation, now: datetime
+) -> None:
+    settle(claim_one(now), ACCEPTED, now)
+    joining.accept(ada, account=account("ada@example.org"), how=How.LINK, now=now)
+    notice = claim_one(now)
+    settle(notice, ACCEPTED, now)
+    take(event(notice, Report.BOUNCED, now), now=now)
+    assert fresh(ada).sending == Sending.SENT
+    line = activity.of(ada)[-1]
+    assert (line.action, line.details["kind"]) == (Action.FAILED, Kind.JOINED)
 
 
 class TestWhoMayHoldTheCode:

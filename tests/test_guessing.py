@@ -123,7 +123,7 @@ class TestWithAName:
         db.session.refresh(invitation)
         assert needs(cast, keys, now)[Attention.BLOCKED] == 1
         assert actions(invitation).count(Action.CODE_BLOCKED) == 1
-        invitations.resend(invitation, seen=1, by=cast.ana, sms=True, now=now, sure=True)
+        invitations.resend(invitation, seen=1, by=cast.ana, keys=keys, sms=True, now=now, sure=True)
         assert needs(cast, keys, now)[Attention.BLOCKED] == 0
         assert tried(right) == FOUND
 

@@ -7,13 +7,24 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import joining, outbox, patients, settling
+from inviter import activity, joining, outbox, patients, settling
+from inviter.activity import Action
 from inviter.db import db
 from inviter.joining import Closed
 from inviter.keys import Keys
-from inviter.models import Activity, Answer, Delivery, How, Invitation, Patient, User
+from inviter.models import (
+    Activity,
+    Answer,
+    Channel,
+    Delivery,
+    How,
+    Invitation,
+    Kind,
+    Patient,
+    User,
+)
 from inviter.settling import Result
-from inviter.status import DeliveryState, Status
+from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
 from tests.factories import Cast, account, invite, is_waiting, recipient
 
@@ -122,8 +133,7 @@ def test_what_is_still_queued_is_not_sent_to_who_has_joined(
     invitation: Invitation, now: datetime
 ) -> None:
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
-    assert set(db.session.scalars(select(Delivery.state))) == {DeliveryState.WITHDRAWN}
-    assert not is_waiting(now + timedelta(days=9))
+    assert states(Kind.INVITATION) == {DeliveryState.WITHDRAWN}
 
 
 def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
@@ -133,7 +143,101 @@ def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
     for each in claimed:
         settling.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
+    assert states(Kind.INVITATION) == {DeliveryState.WITHDRAWN}
+
+
+def states(kind: Kind) -> set[DeliveryState]:
+    return set(db.session.scalars(select(Delivery.state).where(Delivery.kind == kind)))
+
+
+def settle_all(result: Result, now: datetime) -> list[tuple[Kind, Channel, str | None]]:
+    """What a worker sends at that moment, and whereto."""
+    claimed = outbox.claim(9, now=now)
+    for each in claimed:
+        settling.settle(each, result, now=now)
+    return [(each.delivery.kind, each.delivery.channel, each.sent_to) for each in claimed]
+
+
+def join(invitation: Invitation, now: datetime, who: User | None = None) -> Patient:
+    who = who or account("x@example.org")
+    return joining.accept(invitation, account=who, how=How.LINK, now=now)
+
+
+TOLD = [
+    (Kind.JOINED, Channel.EMAIL, "ada@example.org"),
+    (Kind.JOINED, Channel.SMS, "+13065550142"),
+]
+
+
+def test_whoever_was_invited_is_told_of_joining_once(invitation: Invitation, now: datetime) -> None:
+    settle_all(Result(Answer.ACCEPTED), now)
+    who = account("x@example.org")
+    join(invitation, now, who)
+    join(invitation, now, who)
+    assert sorted(settle_all(Result(Answer.ACCEPTED), now)) == TOLD
     assert not is_waiting(now + timedelta(days=9))
+    assert invitation.sending == Sending.SENT
+
+
+def test_who_joins_before_the_invitation_left_is_told_all_the_same(
+    invitation: Invitation, now: datetime
+) -> None:
+    join(invitation, now)
+    assert sorted(settle_all(Result(Answer.ACCEPTED), now)) == TOLD
+
+
+def test_an_address_that_does_not_exist_is_not_told(invitation: Invitation, now: datetime) -> None:
+    settle_all(Result(Answer.REFUSED, "no-such-address"), now)
+    join(invitation, now)
+    assert not is_waiting(now)
+
+
+def test_telling_is_tried_again_and_its_failure_is_none_of_the_invitation(
+    invitation: Invitation, now: datetime
+) -> None:
+    settle_all(Result(Answer.ACCEPTED), now)
+    join(invitation, now)
+    settle_all(Result(Answer.REFUSED, "busy", again=True), now)
+    later = now + timedelta(hours=1)
+    assert len(settle_all(Result(Answer.REFUSED, "mailbox-full"), later)) == 2
+    db.session.refresh(invitation)
+    assert (states(Kind.JOINED), invitation.sending) == ({DeliveryState.FAILED}, Sending.SENT)
+    line = activity.of(invitation)[-1]
+    assert (line.action, line.details["kind"]) == (Action.FAILED, Kind.JOINED)
+
+
+def test_a_refused_acceptance_tells_nobody(invitation: Invitation, now: datetime) -> None:
+    settle_all(Result(Answer.ACCEPTED), now)
+    with pytest.raises(Closed):
+        join(invitation, invitation.expires_at)
+    assert states(Kind.JOINED) == set()
+
+
+@pytest.mark.parametrize(
+    ("email", "phone", "is_other"),
+    [
+        ("ada@example.org", None, False),
+        (None, "+13065550142", False),
+        ("x@example.org", None, True),
+        (None, "+13065550199", True),
+    ],
+)
+def test_an_account_with_none_of_the_invited_contacts_is_marked(
+    invitation: Invitation, now: datetime, email: str | None, phone: str | None, is_other: bool
+) -> None:
+    join(invitation, now, account(email, phone=phone))
+    db.session.refresh(invitation)
+    assert invitation.has_other_contact is is_other
+    assert activity.of(invitation)[-1].details["has_other_contact"] is is_other
+
+
+def test_who_was_given_the_code_alone_has_no_other_contact(
+    cast: Cast, keys: Keys, now: datetime
+) -> None:
+    made = invite(cast.northside, recipient(), provider=cast.osei, by=cast.ana, keys=keys, now=now)
+    join(made, now)
+    assert made.has_other_contact is False
+    assert not is_waiting(now)
 
 
 def test_a_refused_acceptance_withdraws_nothing(invitation: Invitation, now: datetime) -> None:

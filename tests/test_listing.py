@@ -92,6 +92,7 @@ def crowd(cast: Cast, keys: Keys, now: datetime, dice: random.Random, many: int)
             if how == Sending.IN_DOUBT
             else None,
             "code_given_at": dice.choice([None, now]),
+            "disowned_at": dice.choice([None, None, None, now]),
             "code": f"{number:06}",
         }
         people.append(made(cast, keys, now, **facts))
@@ -126,6 +127,7 @@ def is_found(each: Invitation, wanted: Filter, at: Place) -> bool:
         Attention.SOON: lambda: (
             stands == Status.PENDING and each.expires_at <= now + timedelta(days=3)
         ),
+        Attention.DISOWNED: lambda: bool(each.disowned_at and not each.accepted_at),
     }
     if wanted.attention and not needs[wanted.attention]():
         return False
@@ -336,7 +338,10 @@ def test_a_page_costs_the_same_queries_with_none_one_and_many_rows(
 
 COVERING = "USING COVERING INDEX {}"
 LIST_INDEX = "ix_invitation_list"
-COUNT_INDEXES = ("ix_invitation_expiry", "ix_invitation_trouble", "ix_invitation_code")
+COUNT_INDEXES = (
+    *("ix_invitation_expiry", "ix_invitation_trouble", "ix_invitation_code"),
+    "ix_invitation_disowned",
+)
 
 
 def test_everything_is_found_in_one_index_alone(cast: Cast, keys: Keys, now: datetime) -> None:

@@ -364,3 +364,36 @@ def test_each_kind_of_account_mail_has_a_message_on_each_channel(
     kind: Kind, channel: Channel
 ) -> None:
     assert render(account_mail(kind, channel)).text.strip()
+
+
+class TestJoined:
+    def joined(self, channel: Channel = Channel.EMAIL, **changes: Any) -> Delivery:
+        delivery = invitation_mail(channel, **changes)
+        delivery.kind = Kind.JOINED
+        return delivery
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_whoever_was_invited_learns_what_to_do_if_it_was_not_they(self, part: str) -> None:
+        message = render(self.joined())
+        said = as_read(message, part)
+        assert "Ada, you have joined Northside Family Clinic." in said
+        assert "If that was not you, call the clinic: 306 555 0100" in said
+        assert (message.subject, message.to) == (
+            "You have joined Northside Family Clinic",
+            "ada@example.org",
+        )
+
+    def test_a_text_says_it_in_one_line(self) -> None:
+        assert render(self.joined(Channel.SMS)).text == (
+            "Ada, you have joined Northside Family Clinic."
+            " If that was not you, call the clinic: 306 555 0100"
+        )
+
+    def test_a_clinic_without_a_phone_is_told_all_the_same(self) -> None:
+        message = render(self.joined(Channel.SMS, clinic_phone=None))
+        assert message.text.endswith("If that was not you, tell the clinic.")
+
+    def test_it_holds_neither_link_nor_code_and_needs_none(self) -> None:
+        message = render(self.joined(code_sealed=None))
+        assert links(message.html) == []
+        assert "/j/" not in message.text

@@ -222,6 +222,11 @@ def test_pages_of_patients_and_of_who_is_not_signed_in(
     check(patient, "accept-errors")
     ana.page.goto(link_of(site, "Ada Fixture"))
     check(ana, "staff-at-a-link")
+    patient.page.goto(link_of(site, "Ada Fixture"))
+    patient.page.get_by_role("button", name="This is not for me").click()
+    check(patient, "not-for-me")
+    ana.page.goto("/c/northside/invite?q=ada+fixture")
+    check(ana, "not-for-this-person")
     patient.context.close()
 
 

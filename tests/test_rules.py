@@ -41,6 +41,7 @@ USE_CASES = (
         "listing",
         "opt_outs",
         "outbox",
+        "replies",
     ),
     *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "mending"),
     *("pacing", "patients", "pauses", "quotas", "readdressing", "refusals", "selection"),

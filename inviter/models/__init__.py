@@ -10,6 +10,7 @@ from inviter.models.events import OptOut, ProviderEvent
 from inviter.models.imports import Import, ImportRow, ImportState
 from inviter.models.invitations import (
     BLOCKED,
+    DISOWNED,
     EXPIRING,
     LIVE,
     MOST_CODE_TRIES,
@@ -38,6 +39,7 @@ from inviter.models.seals import Seal, SealHead
 
 __all__ = [
     "BLOCKED",
+    "DISOWNED",
     "EXPIRING",
     "LIVE",
     "MOST_CODE_TRIES",

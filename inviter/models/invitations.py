@@ -29,6 +29,7 @@ TROUBLED = f"{OPEN} AND sending IN ('failed', 'in doubt')"
 WITHOUT_MESSAGE = f"{OPEN} AND sending = 'none' AND code_given_at IS NULL"
 BLOCKED = f"{OPEN} AND code_tries >= {MOST_CODE_TRIES}"
 RESTING = "accepted_at IS NOT NULL AND code_mac IS NOT NULL"
+DISOWNED = f"{OPEN} AND disowned_at IS NOT NULL"
 """Which rows an index holds; a query says the same words, or the index is not used."""
 
 
@@ -70,6 +71,11 @@ class Invitation(Base):
     generation: Mapped[int] = mapped_column(default=1)
     sending: Mapped[Sending] = mapped_column(one_of(Sending), default=Sending.NONE)
     doubt_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    disowned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When whoever holds the link said that it is not for them. Nothing more is sent then."""
+    has_other_contact: Mapped[bool | None]
+    """Whether who joined has an account with none of these contacts."""
 
     clinic: Mapped[Clinic] = relationship(lazy="raise", viewonly=True)
     invited_by: Mapped[User] = relationship(lazy="raise", viewonly=True)
@@ -172,6 +178,14 @@ class Invitation(Base):
             "accepted_at",
             "removed_at",
             where=BLOCKED,
+        ),
+        partial_index(
+            "ix_invitation_disowned",
+            "clinic_id",
+            "disowned_at",
+            "accepted_at",
+            "removed_at",
+            where=DISOWNED,
         ),
         partial_index(
             "ix_invitation_removed", "clinic_id", "removed_at", where="removed_at IS NOT NULL"

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     """What a message is for; templates/messages/ has its texts."""
 
     INVITATION = "invitation"
+    JOINED = "joined"
+    """To whom the invitation was sent: so they hear of it if it was someone else who joined."""
     PASSWORD_RESET = "password reset"
     PASSWORD_CHANGED = "password changed"
 

@@ -55,9 +55,13 @@ class ContactForm(FlaskForm):
 
     @property
     def is_sure(self) -> bool:
-        """Nobody asks before it is sent to another contact, nor twice."""
+        """Nobody asks before it is sent to another contact, nor twice.
+
+        Once the change is made: what was disowned is asked about where the contact stayed.
+        """
         number = self.phone.e164 if self.phone else None
-        return bool(self.sure.data) or (self.address, number) != self.shown
+        is_other = (self.address, number) != self.shown and not self.invitation.disowned_at
+        return bool(self.sure.data) or is_other
 
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)
@@ -98,6 +102,16 @@ class ContactForm(FlaskForm):
         self.sure.data = "1"
         self.email.errors = [
             _("Sent %(ago)s. To send it again now, press Resend Invite once more.", ago=ago)
+        ]
+
+    def ask_who(self) -> None:
+        """Whoever got it said that it is not for them."""
+        self.sure.data = "1"
+        self.email.errors = [
+            _(
+                "Whoever got the invitation said that it is not for them. Change the email or"
+                " mobile number. If they are right, press Resend Invite once more."
+            )
         ]
 
     def said(self, *, code_changed: bool) -> str:

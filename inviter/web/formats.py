@@ -123,6 +123,7 @@ ATTENTION = {
     Attention.ERROR: (N_("Could not be delivered"), N_("%(number)s could not be delivered")),
     Attention.SOON: (N_("Expires within 3 days"), N_("%(number)s expiring within 3 days")),
     Attention.EXPIRED: (N_("Expired"), N_("%(number)s expired")),
+    Attention.DISOWNED: (N_("Not for this person"), N_("%(number)s not for this person")),
 }
 
 
@@ -155,10 +156,12 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
     if row.status == Status.REMOVED:
         return []
     if row.status == Status.ACCEPTED and row.accepted_at:
-        return [_leaves(row.accepted_at + ACCEPTED_STAY, clinic, now)]
+        leaves = _leaves(row.accepted_at + ACCEPTED_STAY, clinic, now)
+        return [*marks(row), leaves]
     if row.status == Status.EXPIRED:
-        return [day(row.expires_at, clinic)]
+        return [*marks(row), day(row.expires_at, clinic)]
     found = details(row.sent, row.status, has_contact=bool(row.email or row.phone))
+    found = [*marks(row), *found]
     if row.code_given_at and is_code_needed(row.sent):
         given = _("Code given %(day)s", day=day(row.code_given_at, clinic))
         found = [*found, given] if row.sent else [given]
@@ -167,6 +170,13 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
     if row.status == Status.PENDING and row.expires_at <= now + SOON:
         found.append(_("Expires %(day)s", day=day(row.expires_at, clinic)))
     return found
+
+
+def marks(row: Any) -> list[str]:
+    """What someone should look at, whatever became of the messages."""
+    if row.accepted_at:
+        return [word(N_("Joined with other contact details"))] if row.has_other_contact else []
+    return [attention(Attention.DISOWNED)] if row.disowned_at else []
 
 
 def is_code_needed(sent: Sequence[Sent]) -> bool:
@@ -197,6 +207,19 @@ def ago(passed: timedelta) -> str:
     if minutes < 1:
         return _("less than a minute ago")
     return ngettext("%(num)d minute ago", "%(num)d minutes ago", minutes)
+
+
+def asks(name: str, passed: timedelta | None) -> str:
+    """Whether to send it again: to who disowned it, or so soon after it was sent."""
+    if passed is None:
+        return _(
+            "Whoever got the invitation for %(name)s said that it is not for them. Send it to the"
+            " same email or mobile number again?",
+            name=name,
+        )
+    return _(
+        "An invitation was sent to %(name)s %(ago)s. Send it again?", name=name, ago=ago(passed)
+    )
 
 
 def unsent(*, has_contact: bool) -> str:

@@ -29,6 +29,10 @@ PUBLIC = auth.SESSIONLESS | frozenset(
         "joining.join",
         "joining.joined",
         "joining.link",
+        "replies.disown",
+        "replies.disowned",
+        "replies.renew",
+        "replies.renewed",
         "second_factor.page",
         "second_factor.set_up",
     }

@@ -8,6 +8,7 @@ from inviter.activity import Action, Line, View
 from inviter.contacts import N_
 from inviter.happenings import Happening, Kind
 from inviter.models import Channel, How
+from inviter.models import Kind as MessageKind
 from inviter.web import formats, history
 
 EMAIL, TEXT = Channel.EMAIL, Channel.SMS
@@ -25,6 +26,8 @@ KINDS = {
 SENTENCES: dict[tuple[str, ...], str] = {
     (Action.INVITED,): N_("%(by)s invited %(patient)s"),
     (Action.IMPORTED,): N_("%(by)s invited %(count)s patients from %(file)s"),
+    (Action.RENEWED,): N_("%(patient)s asked for a new link: sent again"),
+    (Action.DISOWNED,): N_("Who opened the link of %(patient)s said: This is not for me"),
     (Action.RESENT,): N_("%(by)s sent the invitation to %(patient)s again"),
     (Action.REMOVED,): N_("%(by)s removed the invite for %(patient)s"),
     (Action.RESTORED,): N_("%(by)s brought back the invite for %(patient)s"),
@@ -42,6 +45,8 @@ SENTENCES: dict[tuple[str, ...], str] = {
     (Action.SUPPRESSED, EMAIL): N_("Email to %(patient)s not sent: the address opted out"),
     (Action.SUPPRESSED, TEXT): N_("Text to %(patient)s not sent: the number opted out"),
     (Action.PROVIDER_CHANGED,): N_("%(by)s changed the provider of %(patient)s"),
+    (Action.CONTACTS_ERASED,): N_("Contacts of %(count)s invitations erased: no longer needed"),
+    (Action.PATIENT_ERASED,): N_("%(by)s erased %(patient)s"),
     (Action.CODE_SHOWN,): N_("%(by)s had the code of %(patient)s shown large"),
     (Action.UPLOADED,): N_("%(by)s uploaded %(file)s"),
     (Action.IMPORT_CANCELLED,): N_("%(by)s cancelled the import of %(file)s"),
@@ -90,6 +95,8 @@ def _told(row: Happening) -> list[str]:
             return [details["view"]]
         case Action.ACCEPTED:
             return [details.get("how", "")]
+        case _ if details.get("kind") == MessageKind.JOINED:
+            return []
         case _ if "channel" in details:
             return [details["channel"]]
     return []

@@ -11,7 +11,7 @@ from inviter.activity import Action, Line
 from inviter.contacts import N_
 from inviter.daily_texts import OF_CLINIC, REASONS, TO_BLOCK, TO_NUMBER
 from inviter.invitations import Closed, GivenHow, GivenTo, InvitedAnew, NoMessage, TooLate
-from inviter.models import Channel, Clinic, How, Invitation, Patient
+from inviter.models import Channel, Clinic, How, Invitation, Kind, Patient
 from inviter.status import Status
 from inviter.web import formats
 
@@ -26,7 +26,7 @@ TELLING: dict[Action, tuple[str, ...]] = {
     Action.PUT_OFF: ("channel", "reason"),
     Action.OPTED_OUT: ("channel",),
     Action.OPTED_IN: ("channel",),
-    Action.ACCEPTED: ("how",),
+    Action.ACCEPTED: ("how", "has_other_contact"),
     Action.CONTACT_CHANGED: ("fields", "code_changed"),
     Action.CODE_GIVEN: ("how", "to"),
 }
@@ -58,8 +58,14 @@ SENTENCES: dict[tuple[Any, ...], str] = {
     (Action.FAILED, TEXT): N_("Text failed: %(reason)s"),
     (Action.IN_DOUBT, EMAIL): N_("Email may or may not have arrived"),
     (Action.IN_DOUBT, TEXT): N_("Text may or may not have arrived"),
-    (Action.ACCEPTED, How.LINK): N_("Accepted, by link"),
-    (Action.ACCEPTED, How.CODE): N_("Accepted, by Invite Code"),
+    (Action.ACCEPTED, How.LINK, False): N_("Accepted, by link"),
+    (Action.ACCEPTED, How.CODE, False): N_("Accepted, by Invite Code"),
+    (Action.ACCEPTED, How.LINK, True): N_("Accepted, by link; joined with other contact details"),
+    (Action.ACCEPTED, How.CODE, True): N_(
+        "Accepted, by Invite Code; joined with other contact details"
+    ),
+    (Action.RENEWED,): N_("The patient asked for a new link: sent again"),
+    (Action.DISOWNED,): N_("Whoever opened the link said: This is not for me"),
     (Action.RESENT,): N_("Sent again by %(by)s"),
     (Action.REMOVED,): N_("Removed by %(by)s"),
     (Action.RESTORED,): N_("Brought back by %(by)s"),
@@ -135,10 +141,13 @@ def entries(lines: Iterable[Line], clinic: Clinic) -> list[Entry]:
 
 
 def sentence(line: Line) -> str:
-    told = (_word(line.details[each]) for each in TELLING.get(line.action, ()))
+    told = (_word(line.details.get(each, False)) for each in TELLING.get(line.action, ()))
     template = SENTENCES[(line.action, *told)]
     reason = formats.reason(line.details.get("reason"))
-    return _(template, by=line.by or _("someone"), reason=reason)
+    said = _(template, by=line.by or _("someone"), reason=reason)
+    if line.details.get("kind") == Kind.JOINED:
+        return _("Notice of having joined: %(what)s", what=said)
+    return said
 
 
 def last(lines: Iterable[Line], *actions: Action) -> Line | None:

@@ -67,10 +67,11 @@ class InvitationPage:
     @property
     def detail(self) -> Sequence[str]:
         """What became of the messages; by channel where it differs."""
+        marks = formats.marks(self._invitation)
         if not self.can_act:
-            return []
+            return marks
         has_contact = bool(self.email or self.phone)
-        return formats.details(self._sent, self.status, has_contact=has_contact)
+        return [*marks, *formats.details(self._sent, self.status, has_contact=has_contact)]
 
     @property
     def problems(self) -> Sequence[str]:
@@ -203,12 +204,19 @@ class InvitationPage:
         return self.status in (Status.EXPIRED, Status.ERROR_SENDING)
 
     @property
+    def needs_fix(self) -> bool:
+        """Whether the contact is in question."""
+        return self.status == Status.ERROR_SENDING or bool(self._invitation.disowned_at)
+
+    @property
     def asks(self) -> str:
-        """How short a time ago it was sent, where one should be sure."""
-        sent_at = invitations.just_sent(self._invitation, g.now)
-        if sent_at is None or not (self._wants_to_ask and self.can_send):
+        """What one should be sure of before it is sent again."""
+        if not (self._wants_to_ask and self.can_send):
             return ""
-        return formats.ago(g.now - sent_at)
+        if self._invitation.disowned_at:
+            return formats.asks(self.name, None)
+        sent_at = invitations.just_sent(self._invitation, g.now)
+        return formats.asks(self.name, g.now - sent_at) if sent_at else ""
 
     @property
     def removed(self) -> str:

@@ -14,6 +14,7 @@ from inviter import invitations, team
 from inviter.db import db
 from inviter.invitations import (
     Closed,
+    Disowned,
     GivenHow,
     GivenTo,
     InvitedAnew,
@@ -99,6 +100,9 @@ def change_contact(slug: str, invitation_id: int) -> BaseResponse:
     except JustSent as sent:
         form.ask(formats.ago(g.now - sent.at))
         return _contact_page(invitation, form, 422)
+    except Disowned:
+        form.ask_who()
+        return _contact_page(invitation, form, 422)
     _tell(form.said(code_changed=code_changed))
     db.session.commit()
     return _back(invitation)
@@ -174,7 +178,8 @@ def again(slug: str, invitation_id: int) -> BaseResponse:
 
 
 @bp.errorhandler(JustSent)
-def just_sent(_refused: JustSent) -> BaseResponse:
+@bp.errorhandler(Disowned)
+def unsure(_refused: Exception) -> BaseResponse:
     """Asks first, where the button was pressed."""
     return _back(_addressed(), ask=1)
 

@@ -106,22 +106,12 @@ class InvitedList:
     def news(self) -> str:
         """What is to be heard where nothing else was said."""
         if self._row_id is not None and self.row:
-            return self.question if self.row.asks else ""
+            return self.row.asks
         if self.ticks_page:
             return self.ticked
         if self.is_empty:
             return _("No invited patients match")
         return f"{self.count}{self.in_title}"
-
-    @property
-    def question(self) -> str:
-        row = self.row
-        assert row is not None  # noqa: S101  (only a row asks)
-        return _(
-            "An invitation was sent to %(name)s %(ago)s. Send it again?",
-            name=row.name,
-            ago=row.asks,
-        )
 
     @property
     def ticked(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ class Invited(NamedTuple):
     can_send: bool
     can_give_code: bool
     can_undo: bool
+    needs_fix: bool
     asks: str
 
 
@@ -102,8 +103,15 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
         can_send=bool(_channels(row, sms=sms)),
         can_give_code=_needs_code(row),
         can_undo=invitations.can_undo(row, now),
-        asks=formats.ago(since) if asks and can_act and since < invitations.RESEND_PAUSE else "",
+        needs_fix=row.status == Status.ERROR_SENDING or (can_act and row.disowned_at is not None),
+        asks=_question(row, since) if asks and can_act else "",
     )
+
+
+def _question(row: InvitedRow, since: timedelta) -> str:
+    if row.disowned_at:
+        return formats.asks(row.name, None)
+    return formats.asks(row.name, since) if since < invitations.RESEND_PAUSE else ""
 
 
 def _needs_code(row: InvitedRow) -> bool:

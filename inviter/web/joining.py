@@ -1,14 +1,10 @@
 """The patient's way in: by link or by code, then who invites, an account, and one press to accept.
 
-What the patient has shown so far travels in a short cookie of its own, which only these pages read:
-the link's token, and whether the names were typed already. It never holds a name.
+What the patient has shown so far travels in a cookie (`proofs`).
 """
 
-from dataclasses import dataclass
-
-from flask import Blueprint, Response, abort, flash, g, redirect, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, request, url_for
 from flask_babel import gettext as _
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as BaseResponse
 
 from inviter import guessing, joining, team
@@ -16,23 +12,12 @@ from inviter.db import db
 from inviter.guessing import Verdict
 from inviter.joining import Closed
 from inviter.models import How, Invitation, Patient, User
-from inviter.status import Status
-from inviter.web import auth, formats, forms, guards, passwords, tries
+from inviter.web import auth, closed_links, forms, guards, passwords, proofs, tries
 from inviter.web.fragments import respond
 from inviter.web.joining_forms import AcceptForm, CodeForm, FindForm
+from inviter.web.proofs import Proof
 
 bp = Blueprint("joining", __name__)
-
-COOKIE = "joining"
-COOKIE_SECONDS = 60 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What this browser has shown to be let in."""
-
-    token: str
-    how: How
 
 
 @bp.get("/j/<token>")
@@ -40,9 +25,9 @@ def link(token: str) -> BaseResponse:
     """Changes nothing, however often it is fetched; the token leaves the address at once."""
     invitation = joining.by_link(token, keys=guards.keys())
     if invitation is None:
-        return _unknown_link()
+        return closed_links.unknown(token)
     response = redirect(url_for("joining.accept", slug=invitation.clinic.slug))
-    return _remember(response, Proof(token, How.LINK))
+    return proofs.remember(response, Proof(token, How.LINK))
 
 
 @bp.get("/join")
@@ -70,7 +55,7 @@ def code(slug: str) -> BaseResponse:
         if found is not None:
             token = keys.link_token(found.link_id, found.link_version)
             response = redirect(url_for("joining.accept", slug=slug), 303)
-            return _remember(response, Proof(token, How.CODE))
+            return proofs.remember(response, Proof(token, How.CODE))
         status = _refuse(form, verdict)
     errors = forms.errors_of(form)
     status = status if errors else 200
@@ -82,18 +67,18 @@ def code(slug: str) -> BaseResponse:
 @bp.get("/join/<slug>/accept")
 def accept(slug: str) -> BaseResponse:
     """Who invites, an account, the name: all that accepting takes."""
-    proof, invitation = _let_in(slug)
+    proof, invitation = proofs.let_in(slug)
     if _is_mine(joining.patient_of(invitation)):
         return redirect(url_for("joining.joined", slug=slug))
     if joining.closed_by(invitation, now=g.now):
-        return _closed_page(invitation)
+        return closed_links.closed(invitation)
     return _accept_page(invitation, proof, _accept_form(invitation, proof))
 
 
 @bp.post("/join/<slug>/accept")
 def join(slug: str) -> BaseResponse:
     """Accept Invitation, or Continue after a code: the one POST that accepts."""
-    proof, invitation = _let_in(slug)
+    proof, invitation = proofs.let_in(slug)
     form = _accept_form(invitation, proof)
     account = (g.user or _account(form)) if form.validate() else None
     if account is None:
@@ -101,7 +86,7 @@ def join(slug: str) -> BaseResponse:
     try:
         joining.accept(invitation, account=account, how=proof.how, now=g.now)
     except Closed:
-        return _closed_page(invitation)
+        return closed_links.closed(invitation)
     if g.user is None:
         auth.sign_in(account, now=g.now)
     db.session.commit()
@@ -110,7 +95,7 @@ def join(slug: str) -> BaseResponse:
 
 @bp.get("/join/<slug>/joined")
 def joined(slug: str) -> BaseResponse:
-    _cookie, invitation = _proven_for(slug)
+    _proof, invitation = proofs.shown_for(slug)
     if invitation is None or not _is_mine(joining.patient_of(invitation)):
         return redirect(url_for("joining.code", slug=slug), 303)
     return respond("joining/joined.html", "content", clinic=invitation.clinic)
@@ -131,20 +116,6 @@ def _refuse(form: CodeForm, verdict: Verdict) -> int:
 
 def _is_mine(patient: Patient | None) -> bool:
     return patient is not None and g.user is not None and patient.user_id == g.user.id
-
-
-def _let_in(slug: str) -> tuple[Proof, Invitation]:
-    """What this browser has shown, and the invitation that its page is of; else another page."""
-    proof, invitation = _proven_for(slug)
-    if proof is None or invitation is None:
-        abort(redirect(url_for("joining.code", slug=slug), 303))
-    if request.method == "POST" and request.form.get("invitation") != invitation.link_id:
-        text = _("Another invitation was opened in this browser since. Start again with this one.")
-        flash(text, "notice")
-        abort(redirect(url_for("joining.code", slug=slug), 303))
-    if g.user is not None and team.is_staff(g.user):
-        abort(respond("joining/staff.html", "content", clinic=invitation.clinic))
-    return proof, invitation
 
 
 def _accept_form(invitation: Invitation, proof: Proof) -> AcceptForm:
@@ -212,75 +183,3 @@ def _accept_page(invitation: Invitation, proof: Proof, form: AcceptForm) -> Resp
         button=_("Continue") if proof.how == How.CODE else _("Accept Invitation"),
         sign_in_url=url_for("auth.sign_in", next=request.path),
     )
-
-
-def _closed_page(invitation: Invitation) -> Response:
-    """For a genuine link: what happened to the invitation, and what to do."""
-    clinic, link = invitation.clinic, None
-    match joining.closed_by(invitation, now=g.now):
-        case Status.ACCEPTED:
-            heading = _("This invitation has been used")
-            text = _("If it was you who joined, sign in. If not, call the clinic.")
-            link = _("Sign in"), url_for("auth.sign_in")
-        case Status.EXPIRED:
-            heading = _("This invitation has expired")
-            text = _(
-                "It was open until %(day)s. Ask the clinic to send it again.",
-                day=formats.day(invitation.expires_at, clinic),
-            )
-        case _:
-            heading = _("This invitation was taken back by the clinic")
-            text = _("Call the clinic if you think that this is a mistake.")
-    return respond(
-        "joining/closed.html",
-        "content",
-        heading=heading,
-        text=text,
-        clinic=clinic,
-        link=link,
-        status=410,
-    )
-
-
-def _unknown_link() -> Response:
-    return respond(
-        "joining/closed.html",
-        "content",
-        heading=_("This link does not work"),
-        text=_(
-            "Open it again from the message itself, or type the whole of it. If it still does not"
-            " work, use the Invite Code in the message, or ask the clinic for a new invitation."
-        ),
-        clinic=None,
-        link=(_("Enter an Invite Code"), url_for("joining.find")),
-        status=404,
-    )
-
-
-def _proven_for(slug: str) -> tuple[Proof | None, Invitation | None]:
-    """What the cookie holds, and the invitation of this clinic that it opens."""
-    try:
-        token, how = _serializer().loads(request.cookies.get(COOKIE, ""), max_age=COOKIE_SECONDS)
-    except BadSignature:
-        return None, None
-    invitation = joining.by_link(token, keys=guards.keys())
-    if invitation is None or invitation.clinic.slug != slug:
-        return None, None
-    return Proof(token, How(how)), invitation
-
-
-def _remember(response: BaseResponse, proof: Proof) -> BaseResponse:
-    response.set_cookie(
-        COOKIE,
-        _serializer().dumps([proof.token, proof.how]),
-        max_age=COOKIE_SECONDS,
-        path="/join",
-        secure=guards.settings().is_secure,
-        httponly=True,
-        samesite="Lax",
-    )
-    return response
-
-
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(guards.keys().sign_with("joining"))

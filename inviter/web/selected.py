@@ -87,6 +87,7 @@ def reasons(outcome: Outcome) -> list[str]:
         Why.ACCEPTED: _("accepted: %(num)d"),
         Why.REMOVED: _("removed already: %(num)d"),
         Why.JUST_SENT: _("sent less than 15 minutes ago: %(num)d"),
+        Why.DISOWNED: _("not for this person: %(num)d"),
         Why.NO_MESSAGE: _("no email or mobile number: %(num)d"),
         Why.OVERTAKEN: _("resent by someone else just now: %(num)d"),
         Why.INVITED_ANEW: _("invited anew meanwhile: %(num)d"),

@@ -23,7 +23,9 @@ DETAILS: dict[Action, list[dict[str, object]]] = {
     Action.OPTED_OUT: [{"channel": each} for each in Channel],
     Action.OPTED_IN: [{"channel": each} for each in Channel],
     Action.IN_DOUBT: [{"channel": each, "reason": None} for each in Channel],
-    Action.ACCEPTED: [{"how": each} for each in How],
+    Action.ACCEPTED: [
+        {"how": how, "has_other_contact": is_other} for how, is_other in product(How, (True, False))
+    ],
     Action.CONTACT_CHANGED: [
         {"fields": fields, "code_changed": changed}
         for fields, changed in product((["email"], ["phone"], ["email", "phone"]), (True, False))
@@ -50,6 +52,12 @@ def test_a_failure_says_why(app: Flask) -> None:
     line = Line(NOW, Action.FAILED, None, {"channel": "sms", "reason": "channel-off"})
     with app.test_request_context():
         assert history.sentence(line) == "Text failed: Texts are switched off"
+
+
+def test_a_message_about_joining_is_told_from_the_invitation(app: Flask) -> None:
+    line = Line(NOW, Action.SENT, None, {"channel": "sms", "reason": None, "kind": "joined"})
+    with app.test_request_context():
+        assert history.sentence(line) == "Notice of having joined: Text sent"
 
 
 def test_who_has_seen_nothing_is_not_told_of_others(app: Flask) -> None:

@@ -211,7 +211,7 @@ def test_resend_sends_again_from_the_page(app: Flask, ana: Visitor, invited: Inv
 def test_resend_just_after_a_sending_asks_first(app: Flask, ana: Visitor, invited: Invited) -> None:
     made = invited(before=timedelta(minutes=2, seconds=5))
     ana.open(url(made)).submit("resend", form="#act")
-    assert "An invitation was sent 2 minutes ago. Send it again?" in ana.text
+    assert "An invitation was sent to Ada Fixture 2 minutes ago. Send it again?" in ana.text
     assert now_is(app, made).generation == 1
     follow(ana, "not-now")
     assert "Send it again?" not in ana.text

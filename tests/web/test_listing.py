@@ -377,7 +377,9 @@ def test_who_joined_stands_under_patients_with_day_and_way(
     assert row.startswith("Ada Fixture Dr. Amira Osei")
     assert "By Invite Code" in row
     assert ana.words("table.invited .badge") == ["Accepted"]
-    assert "Leaves this list" in ana.words("table.invited .detail")[0]
+    other, leaves = ana.words("table.invited .detail")
+    assert other == "Joined with other contact details"
+    assert "Leaves this list" in leaves
     assert ana.page.select("table.invited .act") == []
 
 

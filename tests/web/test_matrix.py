@@ -93,6 +93,8 @@ ROUTES = {
     "/join/<slug>": EVERYONE,
     "/join/<slug>/accept": EVERYONE,
     "/join/<slug>/joined": EVERYONE,
+    "/join/<slug>/new-link": EVERYONE,
+    "/join/<slug>/not-for-me": EVERYONE,
     "/mailbox": SIGNED_IN,
     "/mailbox/<id:message_id>": SIGNED_IN,
     "/mailbox/<id:message_id>/letter": SIGNED_IN,
