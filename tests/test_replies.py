@@ -214,7 +214,7 @@ class TestNotForMe:
     ) -> None:
         replies.disown(invitation, now=now)
         done = selection.resend(
-            cast.northside, [invitation.id], by=cast.ana, sms=True, now=now + LATER
+            cast.northside, [invitation.id], by=cast.ana, keys=KEYS, sms=True, now=now + LATER
         )
         assert done.refused == {Why.DISOWNED: 1}
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
 from sqlalchemy import create_engine, func, insert, make_url, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.pool import NullPool
@@ -116,14 +115,17 @@ def test_every_table_of_a_clinic_has_it(context: None) -> None:
     assert {each.name for each in Base.metadata.sorted_tables} > set(clinics.TABLES)
 
 
-def test_a_request_at_a_clinic_is_held_to_it(app: Flask, cast: Cast, keys: Keys) -> None:
-    with app.app_context():
+def test_a_request_at_a_clinic_is_held_to_it(settings: Config, cast: Cast, keys: Keys) -> None:
+    made = create_app(settings)
+    made.add_url_rule("/c/<slug>/count", "asset_count", lambda slug: str(seen()))
+    with made.app_context():
         for clinic in (cast.northside, cast.lakeview):
             who = recipient(email="ada@example.org")
             invite(clinic, who, provider=cast.ana, by=cast.ana, keys=keys)
-    app.add_url_rule("/c/<slug>/count", "asset_count", lambda slug: str(seen()))
-    ana = Visitor(app.test_client()).sign_in("ana@example.org")
+    ana = Visitor(made.test_client()).sign_in("ana@example.org")
     assert ana.client.get("/c/northside/count").text == "1"
     clinics.found.clear()  # that statement names none
-    with app.app_context():
+    with made.app_context():
         assert seen() == 2
+        db.session.remove()
+        db.engine.dispose()
