@@ -11,7 +11,7 @@ from inviter.db import FEW_ROWS, among, db, has_grown, reading
 from inviter.many_rows import bulk
 from inviter.models import Activity, Channel, Clinic, Delivery, Invitation, Kind, User
 from inviter.status import DeliveryState
-from tests.conftest import NOW
+from tests.conftest import NOW, execute
 from tests.factories import Cast
 
 COLUMNS = ("id", "name", "email", "password", "is_active", "fs_uniquifier", "created_at")
@@ -84,8 +84,8 @@ def test_the_database_refuses_to_write_for_who_only_reads(cast: Cast, context: N
 def test_a_large_table_is_not_looked_at_because_of_a_small_one(context: None) -> None:
     if db.engine.dialect.name != "postgresql":
         pytest.skip("SQLite asks nobody how large a table is")
-    large = "UPDATE pg_class SET reltuples = :many WHERE relname = 'invitation'"
-    db.session.execute(text(large), {"many": FEW_ROWS})
+    large = f"UPDATE pg_class SET reltuples = {FEW_ROWS} WHERE relname = 'invitation'"  # noqa: S608
+    execute(db.engine.url.set(username="postgres").render_as_string(), large)
     put(User.__table__, COLUMNS, [user(1), user(2)])
     has_grown(Invitation, User)
     known = "SELECT relname, reltuples FROM pg_class WHERE relname IN ('invitation', 'users')"

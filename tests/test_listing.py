@@ -93,6 +93,7 @@ def crowd(cast: Cast, keys: Keys, now: datetime, dice: random.Random, many: int)
             else None,
             "code_given_at": dice.choice([None, now]),
             "disowned_at": dice.choice([None, None, None, now]),
+            "code_tries": dice.choice([0, 9, 10, 11]),
             "code": f"{number:06}",
         }
         people.append(made(cast, keys, now, **facts))
@@ -126,6 +127,9 @@ def is_found(each: Invitation, wanted: Filter, at: Place) -> bool:
         Attention.EXPIRED: lambda: stands == Status.EXPIRED,
         Attention.SOON: lambda: (
             stands == Status.PENDING and each.expires_at <= now + timedelta(days=3)
+        ),
+        Attention.BLOCKED: lambda: (
+            each.code_tries >= 10 and not each.accepted_at and each.expires_at > now
         ),
         Attention.DISOWNED: lambda: bool(each.disowned_at and not each.accepted_at),
     }

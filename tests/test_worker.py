@@ -561,7 +561,7 @@ def _locked_once() -> Iterator[Callable[[], None]]:
 @contextmanager
 def _restarted() -> Iterator[Callable[[], None]]:
     """PostgreSQL ends every session of this database."""
-    admin = create_engine(db.engine.url, poolclass=NullPool)
+    admin = create_engine(db.engine.url.set(username="postgres"), poolclass=NullPool)
     everyone = (
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
