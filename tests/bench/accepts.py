@@ -1,6 +1,6 @@
 """One invitation accepted by 16 people at once, a thousand times: one of them joins.
 
-    python -m tests.bench.accepts [--invitations 1000 --people 16 --engine sqlite|postgresql]
+    python -m tests.bench.accepts [--invitations 1000 --people 16 --only sqlite]
 
 Each person has an account of their own and presses in a thread of their own, through the use case.
 One is the patient, the others are told that the invitation is used; the database holds one patient,
@@ -162,9 +162,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--invitations", type=int, default=1000)
     options.add_argument("--people", type=int, default=PEOPLE)
-    options.add_argument("--engine", choices=databases.ENGINES)
+    options.add_argument("--only", choices=databases.ENGINES)
     chosen = options.parse_args()
-    for engine in [chosen.engine] if chosen.engine else databases.ENGINES:
+    for engine in [chosen.only] if chosen.only else databases.ENGINES:
         with databases.folder(None) as folder, databases.server(engine, folder) as place:
             app = databases.opened(databases.fresh(place, "accepts", folder))
             now = clock.now()

@@ -1,6 +1,6 @@
 """Every link in every message is opened a thousand times, as mail scanners do: nothing changes.
 
-    python -m tests.bench.crawl [--times 1000 --engine sqlite|postgresql]
+    python -m tests.bench.crawl [--times 1000 --only sqlite]
 
 Messages of every kind and channel are rendered, of invitations in every state; each link in them is
 fetched by GET and by HEAD, so many times, by a new browser each time. Then every form on the pages
@@ -164,9 +164,9 @@ def _rendered(app: Flask, now: datetime) -> list[str]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--times", type=int, default=1000)
-    options.add_argument("--engine", choices=databases.ENGINES)
+    options.add_argument("--only", choices=databases.ENGINES)
     chosen = options.parse_args()
-    for engine in [chosen.engine] if chosen.engine else databases.ENGINES:
+    for engine in [chosen.only] if chosen.only else databases.ENGINES:
         with databases.folder(None) as folder, databases.server(engine, folder) as place:
             app = databases.opened(databases.fresh(place, "crawl", folder))
             links = prepare(app)
