@@ -47,7 +47,8 @@ def code(slug: str) -> BaseResponse:
     clinic = team.clinic_at(slug) or abort(404)
     form, keys, status = CodeForm(formdata=request.form), guards.keys(), 422
     form.regions = guards.settings().sms_regions
-    form.asks_contact = guessing.needs_contact(clinic, keys=keys, now=g.now)
+    if guessing.needs_contact(clinic, keys=keys, now=g.now):
+        form.ask_contact()
     if form.validate_on_submit():
         network = tries.network(request.remote_addr or "")
         verdict, found = guessing.guess(clinic, form.typed, network, keys=keys, now=g.now)
@@ -108,7 +109,7 @@ def _refuse(form: CodeForm, verdict: Verdict) -> int:
             form.wait()
             return tries.REFUSED
         case Verdict.NEEDS_CONTACT:
-            form.ask_contact()
+            form.refuse_without_contact()
         case _:
             form.refuse()
     return 422

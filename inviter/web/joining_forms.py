@@ -24,7 +24,6 @@ class CodeForm(FlaskForm):
 
     regions: Sequence[str] = ()
     asks_contact = False
-    """Whether too many wrong codes were tried lately for a code and a name to be enough."""
     digits = ""
     email: str | None = None
     number: str | None = None
@@ -55,8 +54,12 @@ class CodeForm(FlaskForm):
             self.number = phone.e164
 
     def ask_contact(self) -> None:
-        """Others have tried too many wrong codes, since this form was opened."""
-        self.asks_contact = True
+        """Too many wrong codes were tried lately for a code and a name to be enough."""
+        self.asks_contact = self.contact.flags.required = True
+
+    def refuse_without_contact(self) -> None:
+        """So many were tried since this form was opened."""
+        self.ask_contact()
         self.contact.errors = [_("Enter the email or mobile number that the clinic has")]
 
     def refuse(self) -> None:
