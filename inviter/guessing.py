@@ -27,7 +27,9 @@ MOST_FROM_ONE_ADDRESS = 20
 MOST_AT_ONE_CLINIC = 100
 LEAST_IN_ALL, MOST_OF_BASELINE = 1000, 3
 MOST_WRONG_NAMES = 5
+MOST_NAMES_BY_LINK = 10
 ADDRESS, CLINIC, ALL = "code, address", "code, clinic", "code, all"
+BY_LINK = "name, link"
 
 
 class Verdict(Enum):
@@ -89,6 +91,19 @@ def guess(
     _tell_of_blocked(clinic, typed, now)
     _count_wrong_name(clinic, typed, keys, now, new_code)
     return Verdict.REFUSED, None
+
+
+def may_name(invitation: Invitation, *, keys: Keys, now: datetime) -> bool:
+    """Whether who holds the link may say who they are: so many wrong names a day.
+
+    The caller commits, and gives it back (`was_named`) where the name is right.
+    """
+    key = _key(BY_LINK, invitation.id, keys)
+    return budgets.spend(BY_LINK, key, most=MOST_NAMES_BY_LINK, within=DAY, now=now)
+
+
+def was_named(invitation: Invitation, *, keys: Keys) -> None:
+    budgets.give_back(BY_LINK, _key(BY_LINK, invitation.id, keys))
 
 
 def _count_with_name(clinic: Clinic, typed: Typed, more: int) -> None:

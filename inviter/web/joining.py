@@ -81,7 +81,9 @@ def join(slug: str) -> BaseResponse:
     """Accept Invitation, or Continue after a code: the one POST that accepts."""
     proof, invitation = proofs.let_in(slug)
     form = _accept_form(invitation, proof)
-    account = (g.user or _account(form)) if form.validate() else None
+    if not _is_sound(form, invitation):
+        return _accept_page(invitation, proof, form)
+    account = g.user or _account(form)
     if account is None:
         return _accept_page(invitation, proof, form)
     try:
@@ -133,6 +135,22 @@ def _accept_form(invitation: Invitation, proof: Proof) -> AcceptForm:
         form.first_name.label.text = _("Name")
         del form.last_name
     return form
+
+
+def _is_sound(form: AcceptForm, invitation: Invitation) -> bool:
+    """What it says; of who comes by a link the names count, before they are looked at."""
+    if form.first_name is None:
+        return form.validate()
+    keys = guards.keys()
+    if not guessing.may_name(invitation, keys=keys, now=g.now):
+        form.refuse_names()
+        db.session.commit()
+        return False
+    is_sound = form.validate()
+    if form.is_named:
+        guessing.was_named(invitation, keys=keys)
+    db.session.commit()
+    return is_sound
 
 
 def _account(form: AcceptForm) -> User | None:

@@ -105,6 +105,8 @@ class AcceptForm(FlaskForm):
     sms: bool
     email: str | None = None
     phone: str | None = None
+    is_named = False
+    """Whether the name is that of the invitation."""
 
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)
@@ -117,6 +119,16 @@ class AcceptForm(FlaskForm):
         if self.first_name is not None:
             self._check_name()
         return not self.errors
+
+    @property
+    def last_name_errors(self) -> Sequence[str]:
+        return self.last_name.errors if self.last_name is not None else ()
+
+    def refuse_names(self) -> None:
+        """Said whatever was typed, once too many names were wrong."""
+        self.first_name.errors = [
+            _("Too many wrong names were typed here. Try again tomorrow, or call the clinic.")
+        ]
 
     def _read_address(self) -> None:
         """Either is an account's address; a number only where it can get our texts."""
@@ -139,7 +151,8 @@ class AcceptForm(FlaskForm):
             self.first_name.errors = [_("Enter your first name")]
         if self.last_name is not None and not last:
             self.last_name.errors = [_("Enter your last name")]
-        if not self.errors and not joining.has_name(self.invitation, first, last):
+        self.is_named = joining.has_name(self.invitation, first, last)
+        if not (self.is_named or self.first_name.errors or self.last_name_errors):
             self.first_name.errors = [
                 _(
                     "This is not the name on the invitation. Type your first and last name as the"

@@ -215,6 +215,19 @@ def test_names_count_whatever_their_case_and_marks(visitor: Visitor, link: str) 
     assert visitor.path == "/join/northside/joined"
 
 
+def test_whoever_holds_a_link_types_ten_wrong_names_a_day(visitor: Visitor, link: str) -> None:
+    visitor.open(link)
+    for _ in range(3):
+        visitor.submit("Accept Invitation", **NEW | NAME | {"address": ""})
+        assert "name" not in " ".join(visitor.errors)  # a right one is not counted
+    for _ in range(10):
+        visitor.submit("Accept Invitation", **NEW, first_name="Eve", last_name="Fixture")
+        assert "This is not the name on the invitation." in visitor.errors["first_name"]
+    visitor.submit("Accept Invitation", **NEW, **NAME)
+    assert visitor.status == 422
+    assert "Too many wrong names were typed here." in visitor.errors["first_name"]
+
+
 def test_who_has_one_name_is_asked_for_one(
     app: Flask, visitor: Visitor, cast: Cast, keys: Keys
 ) -> None:
