@@ -166,7 +166,7 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
         given = _("Code given %(day)s", day=day(row.code_given_at, clinic))
         found = [*found, given] if row.sent else [given]
     if row.code_tries >= MOST_CODE_TRIES:
-        found.append(_("Wrong codes came with this name: resend the invite"))
+        found.append(_("Wrong codes came with this name: send or give it again"))
     if row.status == Status.PENDING and row.expires_at <= now + SOON:
         found.append(_("Expires %(day)s", day=day(row.expires_at, clinic)))
     return found

@@ -113,10 +113,10 @@ SENTENCES: dict[tuple[Any, ...], str] = {
         "Code given by %(by)s on paper to someone else"
     ),
     (Action.CODE_BLOCKED,): N_(
-        "10 wrong codes came with this name. The code opens nothing until the invite is sent again"
+        "10 wrong codes came with this name. The code opens nothing until it is sent or given again"
     ),
     (Action.CODE_REPLACED,): N_(
-        "The code came with other names 5 times. Code and link are new: send the invite again"
+        "The code came with other names 5 times. Code and link are new: send or give them again"
     ),
     (Action.PATIENT_REMOVED,): N_("Removed from the clinic by %(by)s"),
     (Action.CONTACTS_ERASED,): N_("Email address and mobile number erased: no longer needed"),
