@@ -153,6 +153,7 @@ def all_running(run: Run, seed: int, life: int) -> Iterator[None]:
             "INVITER_SENDGRID_API_KEY": "key",
             "INVITER_SENDGRID_URL": started.stdout.readline().strip(),
             "INVITER_SENDGRID_WEBHOOK_KEY": signing.public(),
+            "INVITER_INVITATIONS_PER_HOUR": "1000000",
         }
         whats = {"web": "web"} | dict.fromkeys(run.workers, "worker")
         with everyone(run, whats, ["--seed", str(seed), "--life", str(life)], settings):
