@@ -47,6 +47,12 @@ def kept(clinic: Clinic, *, by: User, keys: Keys, now: datetime) -> Fields | Non
     return [(name, value) for name, value in fields]
 
 
+def kept_at(clinic: Clinic, *, by: User) -> datetime:
+    """When this person last typed it, where something is kept."""
+    query = select(Draft.kept_at).where(Draft.clinic_id == clinic.id, Draft.user_id == by.id)
+    return db.session.scalars(query).one()
+
+
 def erase(clinic: Clinic, *, by: User, key: str | None = None) -> None:
     """All of this person's here, or what was typed in the form with this key."""
     mine = delete(Draft).where(Draft.clinic_id == clinic.id, Draft.user_id == by.id)

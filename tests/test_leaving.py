@@ -91,7 +91,7 @@ def test_a_warning_comes_before_one_is_signed_out_and_what_was_typed_is_back(
         expect(each.locator("body")).not_to_contain_text("Ada")
     ana.sign_in("ana@example.org", PASSWORD)
     page.goto("/c/northside/invite")
-    expect(page.locator("#send")).to_contain_text("Your unsent rows are back.")
+    expect(page.locator("#send")).to_contain_text("We kept 1 unsent row from ")
     expect(page.get_by_label("First Name").first).to_have_value("Ada")
     other.goto("/account")
     page.get_by_role("button", name="Sign out").click()

@@ -7,6 +7,7 @@ import re
 
 from flask import Blueprint, Response, current_app, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -14,6 +15,7 @@ from inviter import drafts
 from inviter.db import db, end_reading, read_only
 from inviter.keys import Keys
 from inviter.models import Clinic, User
+from inviter.web import formats
 
 bp = Blueprint("drafts", __name__, url_prefix="/c/<slug>")
 
@@ -39,6 +41,19 @@ def kept() -> MultiDict[str, str] | None:
     """As it would be posted, for the clinic in the address."""
     fields = drafts.kept(g.clinic, by=g.user, keys=_keys(), now=g.now)
     return MultiDict(fields) if fields else None
+
+
+def words(fields: MultiDict[str, str]) -> str:
+    """How much is back, and from when."""
+    typed = (name for name, value in fields.items() if name.endswith(TYPED) and value.strip())
+    many, at = len({name.rpartition("-")[0] for name in typed}), drafts.kept_at(g.clinic, by=g.user)
+    when = formats.moment(at, g.clinic)
+    return ngettext(
+        "We kept %(num)d unsent row from %(when)s.",
+        "We kept %(num)d unsent rows from %(when)s.",
+        many,
+        when=when,
+    )
 
 
 def sent(key: str | None) -> None:

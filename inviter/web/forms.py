@@ -118,8 +118,8 @@ class InviteForm(FlaskForm):
     removed_number = 0
     focus = ""
     too_many = False
-    is_back = False
-    """Filled in with what was kept."""
+    back = ""
+    """What is said where it is filled in with what was kept."""
     chosen: Provider
     """Whom the patients are invited for, once `validate` has passed."""
 

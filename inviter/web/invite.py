@@ -178,7 +178,7 @@ def _form_as_left() -> InviteForm:
     """Empty, or with what was typed and not sent."""
     kept = drafts.kept()
     form = _form(kept)
-    form.is_back = kept is not None
+    form.back = drafts.words(kept) if kept else ""
     return form
 
 

@@ -12,7 +12,7 @@ from inviter.models import Draft, Invitation
 from tests.visitors import Visitor
 
 FORM, CHECK = "#invite-form", "#confirm-form"
-BACK = "Your unsent rows are back."
+BACK = "We kept 1 unsent row from "
 ADA = {
     "rows-0-first_name": "Ada",
     "rows-0-last_name": "Fixture",
