@@ -21,6 +21,7 @@ MOST_TO_ONE_NUMBER = 3
 BLOCK = len("+1") + 7
 """So much of a number its block shares: in +1 a thousand numbers, which one may own who is paid
 for each text."""
+LOOK_AGAIN = timedelta(minutes=1)
 MIDNIGHT, MORNING = time(0), time(8)
 """What waited for a day leaves when it wakes nobody."""
 
@@ -113,7 +114,9 @@ class DailyTexts:
         for text, places in texts.items():
             for each in places:
                 if each[0] != TO_NUMBER and left.get(each, 1) <= 0:
-                    self._full[each] = _next_day(text.clinic, MIDNIGHT, now)
+                    # What refused texts give back is found a minute later.
+                    day_ends = _next_day(text.clinic, MIDNIGHT, now)
+                    self._full[each] = min(day_ends, now + LOOK_AGAIN)
 
     def _places(self, text: Text, now: datetime) -> tuple[Counted, ...]:
         """What a text is counted in."""

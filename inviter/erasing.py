@@ -14,6 +14,7 @@ from sqlalchemy import func, null, or_, select, update
 from inviter import activity, drafts, keeping, outbox, roster
 from inviter.activity import Action
 from inviter.bulk import Reader
+from inviter.contacts import name_key as name_key_of
 from inviter.db import change, db
 from inviter.duplicates import one_at_a_time
 from inviter.keys import Keys
@@ -108,19 +109,26 @@ def _erase_rows(
     reader: Reader,
 ) -> None:
     """Of files that are not erased yet; who was still to be invited by one is left out of it."""
-    theirs = or_(ImportRow.invitation_id.in_(ids), ImportRow.name_key == name_key)
+    unread = ImportRow.fate == Fate.NEEDS_FIXING
+    theirs = or_(ImportRow.invitation_id.in_(ids), ImportRow.name_key == name_key, unread)
     found = db.session.scalars(select(ImportRow).where(ImportRow.clinic_id == clinic_id, theirs))
     for row in found.all():
-        if row.invitation_id in ids or _names_them(row, contacts, reader):
+        is_named = row.name_key == name_key or _typed_name_key(row) == name_key
+        if row.invitation_id in ids or (is_named and _names_them(row, contacts, reader)):
             fate = Fate.INVITED if row.fate == Fate.INVITED else Fate.SKIPPED
             here = (ImportRow.clinic_id == clinic_id, ImportRow.import_id == row.import_id)
             one = (*here, ImportRow.number == row.number)
             change(update(ImportRow).where(*one).values(fate=fate, **NO_CELLS))
 
 
+def _typed_name_key(row: ImportRow) -> str:
+    """Of a row that could not be read, which has none of its own."""
+    return name_key_of(row.first_name, row.last_name)
+
+
 def _names_them(row: ImportRow, contacts: Iterable[str], reader: Reader) -> bool:
     typed = Row(row.number, row.first_name, row.last_name, row.email, row.phone, row.extra)
     who = roster.check_row(typed, reader, one_name=row.one_name).recipient
-    if who is None:
-        return False
+    if who is None:  # what is wrong with it may be the contact: it goes with the name
+        return True
     return not (who.email or who.number) or bool({who.email, who.number} & set(contacts))

@@ -82,6 +82,7 @@ def guess(
     _count_with_name(clinic, typed, 1)
     found = joining.by_code(clinic, typed.code, typed.first, typed.last, keys=keys, now=now)
     if not is_within and not (typed.email or typed.number):
+        _count_with_name(clinic, typed, -1)  # nothing is told of it
         return Verdict.NEEDS_CONTACT, None
     if found and (is_within or joining.has_contact(found, typed.email, typed.number)):
         for purpose, key in ((ADDRESS, address), (CLINIC, here), (ALL, _day(now))):
@@ -98,12 +99,17 @@ def may_name(invitation: Invitation, *, keys: Keys, now: datetime) -> bool:
 
     The caller commits, and gives it back (`was_named`) where the name is right.
     """
-    key = _key(BY_LINK, invitation.id, keys)
+    key = _key(BY_LINK, _present(invitation), keys)
     return budgets.spend(BY_LINK, key, most=MOST_NAMES_BY_LINK, within=DAY, now=now)
 
 
 def was_named(invitation: Invitation, *, keys: Keys) -> None:
-    budgets.give_back(BY_LINK, _key(BY_LINK, invitation.id, keys))
+    budgets.give_back(BY_LINK, _key(BY_LINK, _present(invitation), keys))
+
+
+def _present(invitation: Invitation) -> str:
+    """Who sends it again, or replaces the link, gives its names new tries."""
+    return f"{invitation.id} {invitation.link_version} {invitation.generation}"
 
 
 def _count_with_name(clinic: Clinic, typed: Typed, more: int) -> None:

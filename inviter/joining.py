@@ -137,7 +137,7 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
         )
         .values(accepted_at=now)
     )
-    db.session.refresh(invitation, WHAT_STAFF_CHANGE)
+    db.session.refresh(invitation, [*WHAT_STAFF_CHANGE, "disowned_at"])
     if not accepted:
         return _joined_already(invitation, account, now)
     outbox.put_joined(invitation, now=now)

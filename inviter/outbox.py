@@ -90,7 +90,10 @@ def put_joined(invitation: Invitation, *, now: datetime) -> None:
     """Tell whom the present send has reached, or may yet, that the patient has joined.
 
     A delivery of its own, of which the status does not depend. Before what is queued is withdrawn.
+    Who said that it is not for them is told nothing of the patient.
     """
+    if invitation.disowned_at:
+        return
     ways = db.session.scalars(
         select(Delivery.channel).where(
             *sent_for(invitation.clinic_id, invitation.id),

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from inviter.status import DeliveryState
 
 OPTED_OUT = "opted-out"
+EXPIRED = "expired"
 """The reason of what was not sent because whoever would get it has opted out."""
 
 

@@ -18,7 +18,7 @@ from inviter.db import db, reading, server_now
 from inviter.keys import Keys
 
 EVERY = 60  # seconds
-LOOK_BACK_EVERY = 3600  # seconds
+LOOK_BACK_EVERY = 600  # seconds, a part of how far is looked back
 
 log = structlog.get_logger()
 

@@ -59,7 +59,7 @@ def due(*, now: datetime) -> list[int]:
         select(Clinic.id)
         .outerjoin(SealHead, SealHead.clinic_id == Clinic.id)
         .where(is_new)
-        .order_by(Clinic.id)
+        .order_by(func.coalesce(SealHead.last_id, 0), Clinic.id)  # who has waited the longest
         .limit(MOST_CLINICS)
     )
     with across_clinics():

@@ -101,6 +101,7 @@ def _rotate(keys: Keys) -> str:
     if left := [f"{done[each]} {words}" for each, words in LEFT.items() if done[each]]:
         raise click.ClickException(" ".join(left))
     return (
-        "Invitation Links and recovery codes that were made under an old secret work as long as it"
-        " stays in OLD_SECRET_KEYS; all else needs it no longer."
+        "Invitation Links and recovery codes that were made under an old secret work, and what was"
+        " sealed under it in Activity can be verified, as long as it stays in OLD_SECRET_KEYS."
+        " All else needs it no longer; tries that are counted begin anew."
     )

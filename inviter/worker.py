@@ -22,10 +22,10 @@ from inviter.crew import POLL, keep_at
 from inviter.daily_texts import DailyTexts
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
-from inviter.models import Answer, Channel, Delivery, Pause
+from inviter.models import Answer, Channel, Delivery, Kind, Pause
 from inviter.outbox import Claimed
 from inviter.pacing import Pace, Troubles, is_answer
-from inviter.reports import OPTED_OUT
+from inviter.reports import EXPIRED, OPTED_OUT
 from inviter.senders import Sender
 from inviter.senders.mailbox import Mailbox
 from inviter.settling import NOT_CALLED, Ended, Result
@@ -262,6 +262,10 @@ class Worker:
         """One call, whose end is always told: a message that can't be written never left."""
         if claimed.opted_out:
             return Result(Answer.REFUSED, OPTED_OUT)
+        invitation = claimed.delivery.invitation
+        is_invited = invitation is not None and claimed.delivery.kind == Kind.INVITATION
+        if invitation is not None and is_invited and invitation.expires_at <= claimed.at:
+            return Result(Answer.REFUSED, EXPIRED)
         sender = self._senders.get(claimed.delivery.channel)
         if sender is None:
             return Result(Answer.REFUSED, "channel-off")

@@ -109,6 +109,16 @@ def test_nothing_of_who_was_invited_and_joined_is_left(
     assert db.session.scalar(select(User.email).where(User.email == "parent@example.org"))
 
 
+def test_a_row_that_could_not_be_read_goes_with_its_name(
+    cast: Cast, keys: Keys, canary: Invitation, now: datetime
+) -> None:
+    first, last = NAME.split()
+    upload(cast, now, Row(2, first, last, "not an email", ""), Row(3, "Ben", "Fixture", "no", ""))
+    erase(canary, cast, keys, now)
+    rows = db.session.scalars(select(ImportRow).order_by(ImportRow.number)).all()
+    assert [each.first_name for each in rows] == ["", "Ben"]
+
+
 def test_the_record_stays_as_it_was_and_tells_of_it(
     cast: Cast, keys: Keys, canary: Invitation, now: datetime
 ) -> None:

@@ -173,6 +173,14 @@ class TestNotForMe:
         replies.disown(made, now=now)
         assert not is_waiting(now + timedelta(days=9))
 
+    def test_who_said_so_is_not_told_who_has_joined(
+        self, invitation: Invitation, now: datetime
+    ) -> None:
+        replies.disown(invitation, now=now)
+        mei = account("mei@example.org")
+        joining.accept(now_is(invitation), account=mei, how=How.LINK, now=now)
+        assert send(SENT, now + LATER) == []
+
     def test_what_is_being_sent_is_not_tried_again(self, make: Make, now: datetime) -> None:
         made = make()
         claimed = outbox.claim(9, now=now)

@@ -415,6 +415,14 @@ class TestTrouble:
         assert states() == [SENT] * 3
         assert sendings() == {Sending.SENT}
 
+    def test_what_has_expired_meanwhile_is_not_sent(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        calls = Calls()
+        work_off(worker_with(calls, calls), invited[0].expires_at)
+        assert calls.to == []
+        assert set(fresh(select(Delivery.reason))) == {"expired"}
+
     def test_an_answer_outlives_a_database_that_is_busy_or_restarts(
         self, app: Flask, worker_with: WorkerWith, invited: list[Invitation], now: datetime
     ) -> None:

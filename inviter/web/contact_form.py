@@ -59,9 +59,13 @@ class ContactForm(FlaskForm):
 
         Once the change is made: what was disowned is asked about where the contact stayed.
         """
+        return bool(self.sure.data) or (self.is_other and not self.invitation.disowned_at)
+
+    @property
+    def is_other(self) -> bool:
+        """Whether someone is written to who was not before."""
         number = self.phone.e164 if self.phone else None
-        is_other = (self.address, number) != self.shown and not self.invitation.disowned_at
-        return bool(self.sure.data) or is_other
+        return (self.address, number) != self.shown
 
     def validate(self, extra_validators: Any = None) -> bool:
         super().validate(extra_validators)

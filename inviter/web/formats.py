@@ -19,7 +19,7 @@ from inviter.daily_texts import OF_CLINIC, TO_BLOCK, TO_NUMBER
 from inviter.listing import InvitedRow, Page, Sent
 from inviter.models import MOST_CODE_TRIES, Channel, Clinic, How
 from inviter.quotas import TooMany
-from inviter.reports import OPTED_OUT
+from inviter.reports import EXPIRED, OPTED_OUT
 from inviter.status import DeliveryState, Status
 
 BREAK_AT, BREAK_DOT = Markup("@<wbr>"), Markup(".<wbr>")
@@ -93,6 +93,7 @@ REASONS = {
     "busy": N_("The service that sends messages was busy for too long"),
     "unreachable": N_("The service that sends messages could not be reached"),
     "not-permitted": N_("The service that sends messages refuses us: tell your administrator"),
+    EXPIRED: N_("The invitation expired before it could be sent"),
     "channel-off": N_("Texts are switched off"),
     "mailbox-full": N_("The mailbox is full or closed"),
     "turned-away": N_("The patient’s mail service turned the email away"),
@@ -174,6 +175,8 @@ def row_details(row: InvitedRow, clinic: Clinic, *, now: datetime) -> list[str]:
 
 def marks(row: Any) -> list[str]:
     """What someone should look at, whatever became of the messages."""
+    if row.accepted_at and row.disowned_at:
+        return [word(N_("Joined after someone said that it is not for them: check who it is"))]
     if row.accepted_at:
         return [word(N_("Joined with other contact details"))] if row.has_other_contact else []
     return [attention(Attention.DISOWNED)] if row.disowned_at else []

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, flash, g, redirect, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import invitations, team
+from inviter import invitations, quotas, team
 from inviter.db import db
 from inviter.invitations import (
     Closed,
@@ -24,6 +24,7 @@ from inviter.invitations import (
     TooLate,
 )
 from inviter.models import Invitation
+from inviter.quotas import TooMany
 from inviter.web import (
     addresses,
     contact_form,
@@ -96,6 +97,9 @@ def change_contact(slug: str, invitation_id: int) -> BaseResponse:
         code_changed = _put_right(invitation, form)
     except InvitedAnew as anew:
         form.refuse(anew, g.clinic)
+        return _contact_page(invitation, form, 422)
+    except TooMany as many:
+        form.email.errors = [formats.too_many_typed(many, g.clinic)]
         return _contact_page(invitation, form, 422)
     except JustSent as sent:
         form.ask(formats.ago(g.now - sent.at))
@@ -226,6 +230,9 @@ def _put_right(invitation: Invitation, form: ContactForm) -> bool:
             shown=form.shown,
         )
         if form.sends:
+            if form.is_other:
+                most = guards.settings().invitations_per_hour
+                quotas.count(quotas.TYPED, g.clinic.id, 1, most=most, now=g.now)
             # Another code has begun another generation, under the same lock.
             seen = invitation.generation if code_changed else seen
             _resend(invitation, seen=seen, sure=form.is_sure)

@@ -17,8 +17,13 @@ from inviter.keys import Keys
 
 SHOWS = {
     "activity.page": View.ACTIVITY,
+    "erasing.ask": View.INVITATION,
+    "imports.check": View.IMPORT,
     "imports.page": View.IMPORT,
+    "invitations.contact": View.INVITATION,
+    "invitations.letter": View.INVITATION,
     "invitations.page": View.INVITATION,
+    "invitations.preview": View.INVITATION,
     "invite.page": View.INVITED,
     "listing.patients": View.PATIENTS,
 }

@@ -96,3 +96,17 @@ def test_a_file_with_more_texts_than_leave_in_a_day_says_so(ana: Visitor, cast: 
     words = "2 texts a day leave from a clinic: the others follow on the next days."
     assert words in uploaded(ana, cast, "Ada", "Ben", "Cy").text
     assert words not in uploaded(ana, cast, "Ada", "Ben").text
+
+
+def test_to_send_to_one_contact_after_the_other_is_counted_too(
+    app: Flask, ana: Visitor, cast: Cast
+) -> None:
+    typed(ana, cast, "Ada")
+    with app.app_context():
+        number = db.session.scalar(select(Invitation.id))
+    page = f"/c/northside/invitations/{number}/contact?on=invitation"
+    ana.open(page).submit("Resend Invite", form="#contact-form", email="eve@example.org")
+    assert ana.status == 422
+    assert "and 0 more" in ana.text
+    with app.app_context():
+        assert db.session.scalar(select(Invitation.email)) is None

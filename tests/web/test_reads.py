@@ -72,6 +72,17 @@ def test_a_look_at_an_invitation_or_a_file_says_which(
     assert len(ana.words(".history li")) == 1  # of what happened to it, a look is no part
 
 
+@pytest.mark.parametrize("end", ["/contact", "/preview", "/erase"])
+def test_what_shows_a_contact_or_a_code_is_a_look_too(
+    app: Flask, ana: Visitor, cast: Cast, keys: Keys, end: str
+) -> None:
+    with app.app_context():
+        who = recipient(email="ada@example.org")
+        made = invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+    look_at(ana, f"/c/northside/invitations/{made.id}{end}")
+    assert looks(app) == [(cast.ana.id, "invitation", made.id)]
+
+
 def test_what_was_not_shown_was_not_looked_at(app: Flask, ana: Visitor, cast: Cast) -> None:
     for path in ("/c/northside/invitations/7", "/c/southside/patients", "/c/northside/imports"):
         look_at(ana, path)
