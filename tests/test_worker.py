@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
-from inviter import opt_outs, outbox, pauses, worker
+from inviter import clock, opt_outs, outbox, pauses, worker
 from inviter.codes import spaced
 from inviter.config import ROOT, Config
 from inviter.db import db
@@ -101,9 +101,9 @@ def worker_with(app: Flask, settings: Config, keys: Keys) -> WorkerWith:
 
 @pytest.fixture
 def invited(cast: Cast, keys: Keys, now: datetime) -> list[Invitation]:
-    """Three patients, each by email and by text."""
+    """Three patients, each by email and by text; open too for a worker by the clock on the wall."""
     who = {"Ada Fixture": "306 555 0142", "Ben Sample": "306 555 0143", "Mei Ng": "306 555 0144"}
-    return [
+    made = [
         invite(
             cast.northside,
             recipient(name, email=f"{name.split()[0].lower()}@example.org", phone=phone),
@@ -114,6 +114,11 @@ def invited(cast: Cast, keys: Keys, now: datetime) -> list[Invitation]:
         )
         for name, phone in who.items()
     ]
+    until = clock.now() + timedelta(days=30)
+    for each in made:
+        each.expires_at = until
+    db.session.commit()
+    return made
 
 
 EMAILS = ["ada@example.org", "ben@example.org", "mei@example.org"]
