@@ -2,14 +2,14 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import app as composition
-from inviter import outbox
+from inviter import clock, outbox
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
@@ -145,6 +145,9 @@ class TestHold:
                 if name == "Ada":
                     outbox.claim(1, now=now)
                     db.session.commit()
+            until = clock.now() + timedelta(days=30)  # the commands go by the wall's clock
+            db.session.execute(update(Invitation).values(expires_at=until))
+            db.session.commit()
 
     def states(self, app: Flask) -> list[str]:
         with app.app_context():
