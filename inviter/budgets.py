@@ -1,7 +1,6 @@
 """Budgets: what may be tried only so often, by whom or on what. One statement counts and tells.
 
-Keys are HMACs, made by the caller, but for ids of clinics. A try counts once the caller has
-committed.
+Keys are HMACs (`key`), but for ids of clinics. A try counts once the caller has committed.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, select, update
 
 from inviter.db import change, db, insert
+from inviter.keys import Keys
 from inviter.models import Budget
 
 LONGEST = timedelta(days=8)
@@ -20,6 +20,11 @@ Counted = tuple[str, str]
 """A purpose and a key."""
 
 TABLE: Any = Budget.__table__
+
+
+def key(purpose: str, counted: object, *, keys: Keys) -> str:
+    """Tells who or what is counted again, and keeps neither."""
+    return keys.mac(f"budget of {purpose}", str(counted))
 
 
 def spend(purpose: str, key: str, *, most: int, within: timedelta, now: datetime) -> bool:

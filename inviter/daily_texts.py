@@ -128,7 +128,7 @@ class DailyTexts:
 
     def _key(self, purpose: str, clinic: Clinic, now: datetime, number: str = "") -> Counted:
         day = now.astimezone(ZoneInfo(clinic.time_zone)).date()
-        return purpose, self._keys.mac(f"budget of {purpose}", f"{clinic.id} {day} {number}")
+        return purpose, budgets.key(purpose, f"{clinic.id} {day} {number}", keys=self._keys)
 
 
 def _texts(deliveries: Iterable[Delivery]) -> Iterator[Text]:

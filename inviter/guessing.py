@@ -55,7 +55,11 @@ class Typed:
 def needs_contact(clinic: Clinic, *, keys: Keys, now: datetime) -> bool:
     """Whether wrong codes were tried so often lately that the contact on file is asked for too."""
     here = budgets.left(
-        CLINIC, _key(CLINIC, clinic.id, keys), most=MOST_AT_ONE_CLINIC, within=DAY, now=now
+        CLINIC,
+        budgets.key(CLINIC, clinic.id, keys=keys),
+        most=MOST_AT_ONE_CLINIC,
+        within=DAY,
+        now=now,
     )
     in_all = budgets.left(ALL, _day(now), most=_most_in_all(now), within=DAY, now=now)
     return not (here and in_all)
@@ -74,7 +78,10 @@ def guess(
 
     Wrong code, wrong name, expired, removed, used: the same statements, and the same answer.
     """
-    address, here = _key(ADDRESS, network, keys), _key(CLINIC, clinic.id, keys)
+    address, here = (
+        budgets.key(ADDRESS, network, keys=keys),
+        budgets.key(CLINIC, clinic.id, keys=keys),
+    )
     if not budgets.spend(ADDRESS, address, most=MOST_FROM_ONE_ADDRESS, within=HOUR, now=now):
         return Verdict.ADDRESS_SPENT, None
     is_within = budgets.spend(CLINIC, here, most=MOST_AT_ONE_CLINIC, within=DAY, now=now)
@@ -99,12 +106,12 @@ def may_name(invitation: Invitation, *, keys: Keys, now: datetime) -> bool:
 
     The caller commits, and gives it back (`was_named`) where the name is right.
     """
-    key = _key(BY_LINK, _present(invitation), keys)
+    key = budgets.key(BY_LINK, _present(invitation), keys=keys)
     return budgets.spend(BY_LINK, key, most=MOST_NAMES_BY_LINK, within=DAY, now=now)
 
 
 def was_named(invitation: Invitation, *, keys: Keys) -> None:
-    budgets.give_back(BY_LINK, _key(BY_LINK, _present(invitation), keys))
+    budgets.give_back(BY_LINK, budgets.key(BY_LINK, _present(invitation), keys=keys))
 
 
 def _present(invitation: Invitation) -> str:
@@ -177,7 +184,3 @@ def _most_in_all(now: datetime) -> int:
 
 def _day(now: datetime) -> str:
     return now.date().isoformat()
-
-
-def _key(purpose: str, counted: object, keys: Keys) -> str:
-    return keys.mac(f"budget of {purpose}", str(counted))

@@ -1,7 +1,7 @@
 """Who wants no more messages: an address or a number, on its channel, at whichever clinic.
 
 What is kept does not depend on the order in which it is heard. It is asked once for every message,
-when that is claimed (`outbox.claim`), so that nothing that queues one can forget it.
+when that is claimed (`claiming.begin`), so that nothing that queues one can forget it.
 """
 
 from collections.abc import Iterable, Sequence

@@ -26,8 +26,8 @@ ADDRESS, INVITATION = "new link, address", "new link, invitation"
 
 def may_ask(invitation: Invitation, network: str, *, keys: Keys, now: datetime) -> bool:
     """Count a press of "Send me a new link"; the caller commits, whatever comes of it."""
-    from_here = keys.mac(f"budget of {ADDRESS}", network)
-    for_this = keys.mac(f"budget of {INVITATION}", f"{invitation.clinic_id} {invitation.id}")
+    from_here = budgets.key(ADDRESS, network, keys=keys)
+    for_this = budgets.key(INVITATION, f"{invitation.clinic_id} {invitation.id}", keys=keys)
     return budgets.spend(
         ADDRESS, from_here, most=MOST_FROM_ONE_ADDRESS, within=HOUR, now=now
     ) and budgets.spend(INVITATION, for_this, most=MOST_FOR_ONE_INVITATION, within=DAY, now=now)

@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from inviter import activity, budgets, opt_outs
 from inviter.activity import Action
+from inviter.claiming import Claimed
 from inviter.db import among, change, db
 from inviter.many_rows import change_each
 from inviter.models import Answer, Attempt, Delivery, Invitation, Kind
-from inviter.outbox import Claimed
 from inviter.reports import OPTED_OUT, Report
 from inviter.scope import across_clinics
 from inviter.standing import address_of, sum_up_all

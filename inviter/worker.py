@@ -1,7 +1,7 @@
 """Sends what is queued: claim and write the attempt, commit, call, settle.
 
 Killed at any point, it loses nothing and repeats nothing: before the commit the delivery is still
-queued, after it the delivery is in doubt until evidence comes (`outbox`).
+queued, after it the delivery is in doubt until evidence comes (`claiming`).
 """
 
 import threading
@@ -16,14 +16,14 @@ from itertools import count
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from inviter import logs, outbox, pauses, settling
+from inviter import claiming, logs, pauses, settling
+from inviter.claiming import Claimed
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
 from inviter.daily_texts import DailyTexts
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
 from inviter.models import Answer, Channel, Delivery, Kind, Pause
-from inviter.outbox import Claimed
 from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import EXPIRED, OPTED_OUT
 from inviter.senders import Sender
@@ -162,7 +162,7 @@ class Worker:
         with reading():
             paused = pauses.standing()
             able = [each for each in self._channels if not pauses.is_shut(paused.get(each), now)]
-            waiting, has_lapsed = outbox.waiting(now, able), settling.has_lapsed(now)
+            waiting, has_lapsed = claiming.waiting(now, able), settling.has_lapsed(now)
         if has_lapsed and (lapsed := settling.doubt_lapsed(now=now)):
             log.warning("deliveries in doubt", count=lapsed)
             db.session.commit()
@@ -172,11 +172,11 @@ class Worker:
         for channel, most in _shares(waiting, room):
             left = min(most, room - len(taken))
             taken += self._claim(channel, left, paused.get(channel), now) if left else []
-        claimed = outbox.begin(taken, now=now, daily=self._daily)
+        claimed = claiming.begin(taken, now=now, daily=self._daily)
         db.session.commit()  # before the first call: all that may be called is written down
         db.session.expunge_all()  # the threads read these rows: no session may reload them
         self._channels.rotate()
-        begin_by = time.monotonic() + outbox.LEASE.total_seconds() / 2
+        begin_by = time.monotonic() + claiming.LEASE.total_seconds() / 2
         for each in claimed:
             call = self._pool.submit(self._send, each, begin_by)
             self._in_hand[call] = each
@@ -193,7 +193,7 @@ class Worker:
             if not most or not pauses.take_probe(pause, now=now):
                 return []
             self._probed.add(channel)
-        taken = outbox.take(most, now=now, channel=channel) if most else []
+        taken = claiming.take(most, now=now, channel=channel) if most else []
         if pace:
             pace.spend(len(taken))
         return taken

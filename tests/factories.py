@@ -7,12 +7,22 @@ from typing import Any
 
 from sqlalchemy import select
 
-from inviter import batches, clock, contacts, demo, inviting, inviting_many, outbox, settling
+from inviter import (
+    batches,
+    claiming,
+    clock,
+    contacts,
+    demo,
+    inviting,
+    inviting_many,
+    settling,
+)
 from inviter.batches import Batch
 from inviter.bulk import Reader
+from inviter.claiming import Claimed
 from inviter.db import db
 from inviter.keys import Keys
-from inviter.models import Clinic, Invitation, User
+from inviter.models import Channel, Clinic, Invitation, User
 from inviter.roster import Recipient
 from inviter.web import auth
 
@@ -119,4 +129,9 @@ def invite_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
 
 def is_waiting(now: datetime) -> bool:
     """Whether a worker would find anything to do."""
-    return bool(outbox.waiting(now)) or settling.has_lapsed(now)
+    return bool(claiming.waiting(now)) or settling.has_lapsed(now)
+
+
+def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:
+    """As a worker without daily limits does: up to `limit`, of one channel or of all."""
+    return claiming.begin(claiming.take(limit, now=now, channel=channel), now=now)

@@ -9,12 +9,12 @@ from flask import Flask
 from sqlalchemy import select, update
 
 import app as composition
-from inviter import clock, outbox
+from inviter import clock
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, Delivery, Invitation, MailboxMessage, Membership, User
-from tests.factories import Cast, invite, recipient
+from tests.factories import Cast, claim, invite, recipient
 from tests.visitors import Visitor
 
 PHRASE = "a quiet river under stones"
@@ -143,7 +143,7 @@ class TestHold:
                 people = {"provider": cast.osei, "by": cast.ana}
                 invite(cast.northside, who, **people, keys=keys, now=now)
                 if name == "Ada":
-                    outbox.claim(1, now=now)
+                    claim(1, now=now)
                     db.session.commit()
             until = clock.now() + timedelta(days=30)  # the commands go by the wall's clock
             db.session.execute(update(Invitation).values(expires_at=until))

@@ -26,12 +26,12 @@ from sqlalchemy import select
 
 import app as composition
 from inviter import clock, status
+from inviter.claiming import LEASE
 from inviter.config import ROOT, Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
 from inviter.models import Channel, Invitation
-from inviter.outbox import LEASE
 from inviter.senders.sendgrid import SendGrid
 from inviter.status import DeliveryState, Status
 from inviter.worker import Worker

@@ -8,8 +8,9 @@ from flask import Flask
 from sqlalchemy import select
 
 import app as composition
-from inviter import budgets, invitations, opt_outs, outbox, quotas, settling
+from inviter import budgets, claiming, invitations, opt_outs, outbox, quotas, settling
 from inviter.activity import Action
+from inviter.claiming import Claimed
 from inviter.config import Config
 from inviter.daily_texts import REASONS, TO_BLOCK, TO_NUMBER, DailyTexts
 from inviter.db import db
@@ -27,7 +28,6 @@ from inviter.models import (
     Kind,
     MailboxMessage,
 )
-from inviter.outbox import Claimed
 from inviter.reports import Report
 from inviter.senders import Message
 from inviter.settling import Ended, Result
@@ -80,7 +80,7 @@ def daily(keys: Keys) -> DailyTexts:
 
 
 def claim(daily: DailyTexts, now: datetime, limit: int = 100) -> list[Claimed]:
-    claimed = outbox.begin(outbox.take(limit, now=now), now=now, daily=daily)
+    claimed = claiming.begin(claiming.take(limit, now=now), now=now, daily=daily)
     db.session.commit()
     return claimed
 

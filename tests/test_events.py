@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from inviter import activity, events, invitations, inviting, joining, opt_outs, outbox, settling
 from inviter.activity import Action
+from inviter.claiming import LEASE, Claimed
 from inviter.db import db
 from inviter.events import Event
 from inviter.keys import Keys
@@ -25,10 +26,10 @@ from inviter.models import (
     OptOut,
     ProviderEvent,
 )
-from inviter.outbox import LEASE, Claimed
 from inviter.reports import OPTED_OUT, Report
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
+from tests import factories
 from tests.at_once import at_once
 from tests.conftest import SECRET
 from tests.factories import Cast, account, invite, recipient
@@ -98,7 +99,7 @@ def many(cast: Cast, keys: Keys, now: datetime) -> Many:
 
 
 def claim(now: datetime, limit: int = 100) -> list[Claimed]:
-    claimed = outbox.claim(limit, now=now)
+    claimed = factories.claim(limit, now=now)
     db.session.commit()
     return claimed
 

@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import activity, contacts, invitations, inviting, joining, outbox, settling
+from inviter import activity, contacts, invitations, inviting, joining, settling
+from inviter.claiming import Claimed
 from inviter.contacts import Phone
 from inviter.db import db
 from inviter.duplicates import Fate
@@ -25,11 +26,11 @@ from inviter.invitations import (
 )
 from inviter.keys import Keys
 from inviter.models import Answer, Channel, Clinic, Delivery, How, Invitation, Kind, Patient
-from inviter.outbox import Claimed
 from inviter.readdressing import OutOfCodes
 from inviter.roster import Recipient
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending, Status
+from tests import factories
 from tests.at_once import at_once
 from tests.conftest import SECRET
 from tests.counting import counted
@@ -123,7 +124,7 @@ def accept(invitation: Invitation, now: datetime, address: str = "parent@example
 
 
 def claim(now: datetime) -> list[Claimed]:
-    claimed = outbox.claim(100, now=now)
+    claimed = factories.claim(100, now=now)
     db.session.commit()
     return claimed
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import activity, joining, outbox, patients, settling
+from inviter import activity, joining, patients, settling
 from inviter.activity import Action
 from inviter.db import db
 from inviter.joining import Closed
@@ -26,7 +26,7 @@ from inviter.models import (
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending, Status
 from tests.at_once import at_once
-from tests.factories import Cast, account, invite, is_waiting, recipient
+from tests.factories import Cast, account, claim, invite, is_waiting, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -139,7 +139,7 @@ def test_what_is_still_queued_is_not_sent_to_who_has_joined(
 def test_what_is_being_sent_is_not_tried_again_to_who_has_joined(
     invitation: Invitation, now: datetime
 ) -> None:
-    claimed = outbox.claim(9, now=now)
+    claimed = claim(9, now=now)
     joining.accept(invitation, account=account("x@example.org"), how=How.CODE, now=now)
     for each in claimed:
         settling.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)
@@ -152,7 +152,7 @@ def states(kind: Kind) -> set[DeliveryState]:
 
 def settle_all(result: Result, now: datetime) -> list[tuple[Kind, Channel, str | None]]:
     """What a worker sends at that moment, and whereto."""
-    claimed = outbox.claim(9, now=now)
+    claimed = claim(9, now=now)
     for each in claimed:
         settling.settle(each, result, now=now)
     return [(each.delivery.kind, each.delivery.channel, each.sent_to) for each in claimed]

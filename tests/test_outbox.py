@@ -12,6 +12,7 @@ from sqlalchemy import select, text, update
 
 from inviter import inviting, outbox, settling
 from inviter.activity import Action
+from inviter.claiming import LEASE, Claimed
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import (
@@ -25,9 +26,9 @@ from inviter.models import (
     Kind,
     User,
 )
-from inviter.outbox import LEASE, Claimed
 from inviter.settling import FIRST_WAIT, LONGEST_WAIT, MOST_ATTEMPTS, Result
 from inviter.status import DeliveryState, Sending
+from tests import factories
 from tests.at_once import at_once
 from tests.factories import Cast, account, invite, is_waiting, recipient
 
@@ -96,7 +97,7 @@ def by_both(cast: Cast, keys: Keys, now: datetime) -> Invitation:
 
 
 def claim(now: datetime, limit: int = 100) -> list[Claimed]:
-    claimed = outbox.claim(limit, now=now)
+    claimed = factories.claim(limit, now=now)
     db.session.commit()
     return claimed
 
@@ -202,7 +203,7 @@ class TestClaim:
     def test_a_crash_before_the_commit_leaves_it_queued(
         self, invitation: Invitation, now: datetime
     ) -> None:
-        assert outbox.claim(1, now=now)
+        assert factories.claim(1, now=now)
         db.session.rollback()
         assert not attempts()
         assert claim_one(now)
@@ -243,7 +244,7 @@ class TestClaim:
             db.session.execute(text("SET LOCAL lock_timeout = '1s'"))
             return claim(now)
 
-        first = outbox.claim(2, now=now)
+        first = factories.claim(2, now=now)
         (rest,) = at_once(app, claim_without_waiting)
         assert (len(first), len(rest)) == (2, 1)
 
@@ -507,7 +508,7 @@ class TestWithdraw:
     ) -> None:
         if db.engine.dialect.name == "sqlite":
             pytest.skip("SQLite has one writer")
-        held = outbox.claim(1, now=now)
+        held = factories.claim(1, now=now)
         with ThreadPoolExecutor(1) as pool:
             withdrawing = pool.submit(at_once, app, lambda: self.withdraw_anew(invitation))
             time.sleep(0.3)

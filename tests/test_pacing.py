@@ -5,8 +5,8 @@ from itertools import repeat
 
 import pytest
 
+from inviter.claiming import Claimed
 from inviter.models import Answer, Channel, Delivery
-from inviter.outbox import Claimed
 from inviter.pacing import NO_ACCIDENT, Pace, Troubles
 from inviter.settling import Ended, Result
 

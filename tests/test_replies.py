@@ -13,7 +13,6 @@ from inviter import (
     invitations,
     joining,
     opt_outs,
-    outbox,
     replies,
     selection,
     settling,
@@ -29,7 +28,7 @@ from inviter.settling import Result
 from inviter.status import DeliveryState
 from tests.at_once import at_once
 from tests.conftest import SECRET
-from tests.factories import Cast, account, invite, is_waiting, recipient
+from tests.factories import Cast, account, claim, invite, is_waiting, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -60,7 +59,7 @@ def invitation(make: Make, now: datetime) -> Invitation:
 
 def send(result: Result, now: datetime) -> list[str | None]:
     """Whereto a worker sends at that moment."""
-    claimed = outbox.claim(9, now=now)
+    claimed = claim(9, now=now)
     for each in claimed:
         settling.settle(each, result, now=now)
     db.session.commit()
@@ -183,7 +182,7 @@ class TestNotForMe:
 
     def test_what_is_being_sent_is_not_tried_again(self, make: Make, now: datetime) -> None:
         made = make()
-        claimed = outbox.claim(9, now=now)
+        claimed = claim(9, now=now)
         replies.disown(made, now=now)
         for each in claimed:
             settling.settle(each, Result(Answer.REFUSED, "busy", again=True), now=now)

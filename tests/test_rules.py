@@ -28,6 +28,7 @@ USE_CASES = (
     *(
         "activity",
         "budgets",
+        "claiming",
         "conditions",
         "daily_texts",
         "drafts",

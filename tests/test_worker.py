@@ -18,7 +18,8 @@ from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
-from inviter import clock, opt_outs, outbox, pauses, worker
+from inviter import claiming, clock, opt_outs, outbox, pauses, worker
+from inviter.claiming import LEASE
 from inviter.codes import spaced
 from inviter.config import ROOT, Config
 from inviter.db import db
@@ -35,7 +36,6 @@ from inviter.models import (
     MailboxMessage,
     User,
 )
-from inviter.outbox import LEASE
 from inviter.reports import Report
 from inviter.senders import Message, Sender
 from inviter.senders.mailbox import Mailbox
@@ -47,7 +47,7 @@ from inviter.status import DeliveryState, Sending
 from inviter.web import auth
 from inviter.worker import Worker
 from tests.at_once import at_once
-from tests.factories import Cast, invite, recipient
+from tests.factories import Cast, claim, invite, recipient
 from tests.fakes.sendgrid import ACCEPT_THEN_HANG, Reply, StandIn
 from tests.fakes.twilio import ACCOUNT
 from tests.fakes.twilio import StandIn as TwilioStandIn
@@ -255,7 +255,7 @@ class TestOnePass:
     def test_what_a_dead_worker_left_is_in_doubt_and_not_sent(
         self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
     ) -> None:
-        outbox.claim(100, now=now)
+        claim(100, now=now)
         db.session.commit()
         calls = Calls()
         later = now + LEASE + timedelta(seconds=1)
@@ -668,7 +668,7 @@ class TestRun:
         now: datetime,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=-1))
+        monkeypatch.setattr(claiming, "LEASE", timedelta(seconds=-1))
         calls = Calls()
         assert work(worker_with(calls, calls), now) == 4
         assert calls.to == []

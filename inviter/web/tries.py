@@ -77,7 +77,7 @@ def _budgets(purpose: str) -> list[tuple[str, int, timedelta]]:
 
 def _key(name: str, counted: str) -> str:
     keys: Keys = current_app.extensions["keys"]
-    return keys.mac(f"budget of {name}", counted)
+    return budgets.key(name, counted, keys=keys)
 
 
 def network(address: str) -> str:

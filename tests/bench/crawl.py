@@ -31,6 +31,7 @@ from tests import factories
 from tests.bench import databases
 from tests.bench.listing import failures, verdict
 from tests.conftest import SECRET
+from tests.factories import claim
 
 COUNTED = ("budget",)
 """Tables that may change."""
@@ -156,7 +157,7 @@ def _invite(clinic: Clinic, ana: User, state: str, now: datetime) -> Invitation:
 def _rendered(app: Flask, now: datetime) -> list[str]:
     """All that is queued, as it would leave."""
     messages = app.extensions["messages"]
-    made = [messages.render(each.delivery) for each in outbox.claim(100, now=now)]
+    made = [messages.render(each.delivery) for each in claim(100, now=now)]
     assert {each.channel for each in made} == {"email", "sms"}
     return [f"{each.text} {each.html}" for each in made]
 

@@ -26,12 +26,12 @@ from flask import Flask
 from sqlalchemy import event
 
 import app as composition
-from inviter import clock, config, crew, outbox, pauses, settling, worker
+from inviter import claiming, clock, config, crew, pauses, settling, worker
 from inviter import db as database
+from inviter.claiming import Claimed
 from inviter.db import db
 from inviter.messages import Messages
 from inviter.models import Channel, Pause
-from inviter.outbox import Claimed
 from inviter.senders import Message, Sender
 from inviter.senders.sendgrid import SendGrid
 from inviter.settling import Ended, Result
@@ -46,7 +46,7 @@ SENDER_TIMEOUT = 0.5  # seconds
 
 def hurry() -> None:
     """What takes minutes takes seconds, so that a run sees it often."""
-    outbox.LEASE = LEASE
+    claiming.LEASE = LEASE
     settling.FIRST_WAIT, settling.LONGEST_WAIT = timedelta(seconds=0.2), timedelta(seconds=1)
     pauses.FIRST_PROBE = pauses.PROBE_EVERY = timedelta(seconds=0.3)
     pauses.DOUBTFUL_PROBE_EVERY = timedelta(seconds=1)

@@ -15,16 +15,16 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 import app as composition
-from inviter import clock, opt_outs, outbox, settling
+from inviter import clock, opt_outs, settling
+from inviter.claiming import Claimed
 from inviter.config import Config
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Answer, Channel, Delivery, Invitation, OptOut, ProviderEvent
-from inviter.outbox import Claimed
 from inviter.settling import Result
 from inviter.status import DeliveryState
 from tests.counting import counted
-from tests.factories import Cast, invite, recipient
+from tests.factories import Cast, claim, invite, recipient
 from tests.kept import Apps
 from tests.signing import SIGNATURE, TIMESTAMP, TOKEN, by_sendgrid, by_twilio, public
 from tests.visitors import Visitor
@@ -58,7 +58,7 @@ def sent(app: Flask, cast: Cast, keys: Keys) -> dict[Channel, Claimed]:
     with app.app_context():
         who, now = recipient("Ada Fixture", email=EMAIL, phone="306 555 0142"), clock.now()
         invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=now)
-        claimed = outbox.claim(2, now=now)
+        claimed = claim(2, now=now)
         for each in claimed:
             settling.settle(each, Result(Answer.ACCEPTED), now=now)
         db.session.commit()
@@ -512,7 +512,7 @@ def test_who_opted_out_is_given_the_code(
     with app.app_context():
         who, now = recipient("Ada Fixture", phone="306 555 0142"), clock.now()
         made = invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys, now=now)
-        for each in outbox.claim(1, now=now):
+        for each in claim(1, now=now):
             settling.settle(each, Result(Answer.REFUSED, "opted-out"), now=now)
         db.session.commit()
     ana = visitor.sign_in("ana@example.org").open("/c/northside/patients")
