@@ -22,17 +22,13 @@ from inviter import (
     contacts,
     demo,
     large_demo,
-    outbox,
-    pauses,
     second_factor,
-    settling,
     team,
-    verifying,
 )
 from inviter.activity import Action
 from inviter.config import Config
 from inviter.crew import Crew
-from inviter.db import db, reading
+from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Clinic, User
 
@@ -76,31 +72,6 @@ def init(
             threading.Thread(target=_stop_when_input_ends, args=(crew,), daemon=True).start()
         crew.run()
 
-    @app.cli.command("hold")
-    @with_appcontext
-    def hold_command() -> None:
-        """Let no message leave until `release`: say so before anything runs on a restored backup.
-
-        What was being sent when the backup was made is in doubt from now on.
-        """
-        check(app)
-        click.echo(_hold(clock.now()))
-
-    @app.cli.command("release")
-    @click.option("--send", "what", flag_value="send", help="Send what was queued by then.")
-    @click.option(
-        "--doubt",
-        "what",
-        flag_value="doubt",
-        help="Show what was queued by then as in doubt: it may have been sent already.",
-    )
-    @with_appcontext
-    def release_command(what: str | None) -> None:
-        """Let messages leave again. After a restore someone must say what becomes of those that
-        were queued when sending was held."""
-        check(app)
-        click.echo(_release(what, clock.now()))
-
     @app.cli.command("demo")
     @click.option("--password", help="For everyone in the demo; random if not given.")
     @click.option("--clinics", type=int, help="At least the 3 of the demo.")
@@ -123,7 +94,6 @@ def init(
         click.echo(_sign_ins(password))
 
     _add_commands_on_people(app, accounts, check)
-    _add_commands_on_activity(app, check)
 
 
 def _stop_when_input_ends(crew: Crew) -> None:
@@ -205,58 +175,6 @@ def _add_commands_on_people(app: Flask, accounts: Accounts, check: Callable[[Fla
         when they sign in next. Be sure that it is they who ask."""
         check(app)
         click.echo(_reset_second_factor(email, accounts, clock.now()))
-
-
-def _add_commands_on_activity(app: Flask, check: Callable[[Flask], None]) -> None:
-    @app.cli.group("activity")
-    def activity_group() -> None:
-        """The record of who did what."""
-
-    @activity_group.command("verify")
-    @with_appcontext
-    def verify_command() -> None:
-        """Say whether any line was changed, taken away or put in since it was sealed."""
-        check(app)
-        counts = verifying.Counts()
-        well = True
-        with reading():
-            for each in verifying.troubles(keys=app.extensions["keys"], counts=counts):
-                well = False
-                click.echo(f"{each.clinic or 'all clinics'}: {each.place}: {each.what}")
-        click.echo(_verified(counts, well))
-        if not well:
-            raise SystemExit(1)
-
-
-def _verified(counts: verifying.Counts, well: bool) -> str:
-    verdict = "All well" if well else "Not as it was"
-    chains = f"{counts.clinics} clinics, {counts.seals} seals"
-    return f"{verdict}: {chains}, {counts.sealed} lines sealed, {counts.unsealed} not yet."
-
-
-def _hold(now: datetime) -> str:
-    pauses.hold(now=now)
-    db.session.commit()  # before all else: from here on nothing leaves
-    doubted = settling.doubt_open(now=now)
-    db.session.commit()
-    return f"Sending is held. {doubted} messages are in doubt: they may have arrived."
-
-
-def _release(what: str | None, now: datetime) -> str:
-    held_at = pauses.held_at()
-    if held_at is None:
-        raise click.ClickException("Sending is not held.")
-    waiting = outbox.queued_by(held_at)
-    if waiting and what is None:
-        raise click.ClickException(
-            f"{waiting} messages were queued when sending was held. If the data is from a backup,"
-            " they may have left since it was made. Say --doubt to have them shown as such and"
-            " sent by no one but a person, or --send to send them."
-        )
-    doubted = settling.doubt_queued(before=held_at, now=now) if what == "doubt" else 0
-    pauses.release()
-    db.session.commit()
-    return f"Sending goes on. {doubted} messages are in doubt, {waiting - doubted} will leave."
 
 
 def _shares(clinics: int | None, invitations: int | None, seed: int | None) -> list[int]:

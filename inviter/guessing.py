@@ -54,13 +54,8 @@ class Typed:
 
 def needs_contact(clinic: Clinic, *, keys: Keys, now: datetime) -> bool:
     """Whether wrong codes were tried so often lately that the contact on file is asked for too."""
-    here = budgets.left(
-        CLINIC,
-        budgets.key(CLINIC, clinic.id, keys=keys),
-        most=MOST_AT_ONE_CLINIC,
-        within=DAY,
-        now=now,
-    )
+    key = budgets.key(CLINIC, clinic.id, keys=keys)
+    here = budgets.left(CLINIC, key, most=MOST_AT_ONE_CLINIC, within=DAY, now=now)
     in_all = budgets.left(ALL, _day(now), most=_most_in_all(now), within=DAY, now=now)
     return not (here and in_all)
 
@@ -78,10 +73,8 @@ def guess(
 
     Wrong code, wrong name, expired, removed, used: the same statements, and the same answer.
     """
-    address, here = (
-        budgets.key(ADDRESS, network, keys=keys),
-        budgets.key(CLINIC, clinic.id, keys=keys),
-    )
+    address = budgets.key(ADDRESS, network, keys=keys)
+    here = budgets.key(CLINIC, clinic.id, keys=keys)
     if not budgets.spend(ADDRESS, address, most=MOST_FROM_ONE_ADDRESS, within=HOUR, now=now):
         return Verdict.ADDRESS_SPENT, None
     is_within = budgets.spend(CLINIC, here, most=MOST_AT_ONE_CLINIC, within=DAY, now=now)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from inviter import activity, outbox
@@ -97,6 +97,18 @@ def closed_by(invitation: Invitation, *, now: datetime) -> Status | None:
     return Status.EXPIRED if invitation.expires_at <= now else None
 
 
+def still_open(invitation: Invitation, *, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What the row has to meet for its link to count, whatever happened since it was read."""
+    return (
+        Invitation.clinic_id == invitation.clinic_id,
+        Invitation.id == invitation.id,
+        Invitation.link_version == invitation.link_version,
+        Invitation.accepted_at.is_(None),
+        Invitation.removed_at.is_(None),
+        Invitation.expires_at > now,
+    )
+
+
 def open_account(
     *, email: str | None, phone: str | None, password: str, uniquifier: str, now: datetime
 ) -> User | None:
@@ -126,16 +138,7 @@ def accept(invitation: Invitation, *, account: User, how: How, now: datetime) ->
     sent to is told. Raises Closed where another was first, or the invitation is removed or expired.
     """
     accepted = change(
-        update(Invitation)
-        .where(
-            Invitation.clinic_id == invitation.clinic_id,
-            Invitation.id == invitation.id,
-            Invitation.link_version == invitation.link_version,
-            Invitation.accepted_at.is_(None),
-            Invitation.removed_at.is_(None),
-            Invitation.expires_at > now,
-        )
-        .values(accepted_at=now)
+        update(Invitation).where(*still_open(invitation, now=now)).values(accepted_at=now)
     )
     db.session.refresh(invitation, [*WHAT_STAFF_CHANGE, "disowned_at"])
     if not accepted:

@@ -64,15 +64,7 @@ def disown(invitation: Invitation, *, now: datetime) -> bool:
     """
     marked = change(
         update(Invitation)
-        .where(
-            Invitation.clinic_id == invitation.clinic_id,
-            Invitation.id == invitation.id,
-            Invitation.link_version == invitation.link_version,
-            Invitation.accepted_at.is_(None),
-            Invitation.removed_at.is_(None),
-            Invitation.expires_at > now,
-            Invitation.disowned_at.is_(None),
-        )
+        .where(*joining.still_open(invitation, now=now), Invitation.disowned_at.is_(None))
         .values(disowned_at=now)
     )
     if marked:

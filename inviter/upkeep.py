@@ -1,17 +1,18 @@
-"""Commands that keep house: a clinic's own settings, a patient who wishes to be forgotten, and
-secrets that are replaced."""
+"""Commands that keep house: a clinic's own settings, a patient who wishes to be forgotten, secrets
+that are replaced, a backup that was restored, the record of who did what."""
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, erasing, invitations, rotation, team
+from inviter import clock, erasing, invitations, outbox, pauses, rotation, settling, team, verifying
 from inviter.bulk import Reader
 from inviter.config import Config
-from inviter.db import db
+from inviter.db import db, reading
 from inviter.keys import Keys
 from inviter.models import Clinic
 from inviter.rotation import What
@@ -65,6 +66,59 @@ def init(app: Flask, *, check: Callable[[Flask], None]) -> None:
         check(app)
         click.echo(_rotate(keys))
 
+    _add_for_restored(app, check)
+    _add_for_activity(app, check)
+
+
+def _add_for_restored(app: Flask, check: Callable[[Flask], None]) -> None:
+    @app.cli.command("hold")
+    @with_appcontext
+    def hold_command() -> None:
+        """Let no message leave until `release`: say so before anything runs on a restored backup.
+
+        What was being sent when the backup was made is in doubt from now on.
+        """
+        check(app)
+        click.echo(_hold(clock.now()))
+
+    @app.cli.command("release")
+    @click.option("--send", "what", flag_value="send", help="Send what was queued by then.")
+    @click.option(
+        "--doubt",
+        "what",
+        flag_value="doubt",
+        help="Show what was queued by then as in doubt: it may have been sent already.",
+    )
+    @with_appcontext
+    def release_command(what: str | None) -> None:
+        """Let messages leave again. After a restore someone must say what becomes of those that
+        were queued when sending was held."""
+        check(app)
+        click.echo(_release(what, clock.now()))
+
+
+def _add_for_activity(app: Flask, check: Callable[[Flask], None]) -> None:
+    keys: Keys = app.extensions["keys"]
+
+    @app.cli.group("activity")
+    def activity_group() -> None:
+        """The record of who did what."""
+
+    @activity_group.command("verify")
+    @with_appcontext
+    def verify_command() -> None:
+        """Say whether any line was changed, taken away or put in since it was sealed."""
+        check(app)
+        counts = verifying.Counts()
+        well = True
+        with reading():
+            for each in verifying.troubles(keys=keys, counts=counts):
+                well = False
+                click.echo(f"{each.clinic or 'all clinics'}: {each.place}: {each.what}")
+        click.echo(_verified(counts, well))
+        if not well:
+            raise SystemExit(1)
+
 
 def _clinic(slug: str) -> Clinic:
     clinic = team.clinic_at(slug)
@@ -105,3 +159,34 @@ def _rotate(keys: Keys) -> str:
         " sealed under it in Activity can be verified, as long as it stays in OLD_SECRET_KEYS."
         " All else needs it no longer; tries that are counted begin anew."
     )
+
+
+def _verified(counts: verifying.Counts, well: bool) -> str:
+    verdict = "All well" if well else "Not as it was"
+    chains = f"{counts.clinics} clinics, {counts.seals} seals"
+    return f"{verdict}: {chains}, {counts.sealed} lines sealed, {counts.unsealed} not yet."
+
+
+def _hold(now: datetime) -> str:
+    pauses.hold(now=now)
+    db.session.commit()  # before all else: from here on nothing leaves
+    doubted = settling.doubt_open(now=now)
+    db.session.commit()
+    return f"Sending is held. {doubted} messages are in doubt: they may have arrived."
+
+
+def _release(what: str | None, now: datetime) -> str:
+    held_at = pauses.held_at()
+    if held_at is None:
+        raise click.ClickException("Sending is not held.")
+    waiting = outbox.queued_by(held_at)
+    if waiting and what is None:
+        raise click.ClickException(
+            f"{waiting} messages were queued when sending was held. If the data is from a backup,"
+            " they may have left since it was made. Say --doubt to have them shown as such and"
+            " sent by no one but a person, or --send to send them."
+        )
+    doubted = settling.doubt_queued(before=held_at, now=now) if what == "doubt" else 0
+    pauses.release()
+    db.session.commit()
+    return f"Sending goes on. {doubted} messages are in doubt, {waiting - doubted} will leave."
