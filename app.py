@@ -23,6 +23,7 @@ from inviter.daily_texts import DailyTexts
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.messages import Messages
+from inviter.senders import chosen
 from inviter.web import auth
 
 log = structlog.get_logger()
@@ -97,8 +98,8 @@ def worker_of(app: Flask, threads: int = worker.THREADS) -> worker.Worker:
     return worker.Worker(
         context=app.app_context,
         messages=app.extensions["messages"],
-        senders=worker.senders_for(settings, app.app_context),
-        rates=worker.rates_for(settings),
+        senders=chosen.senders_for(settings, app.app_context),
+        rates=chosen.rates_for(settings),
         threads=threads,
         daily=app.extensions["daily_texts"],
     )

@@ -41,7 +41,7 @@ class Troubles:
     def judge(self, call: Ended) -> Ended:
         """One that is refused for now like all before it is refused for its sender's sake."""
         channel = call.claimed.delivery.channel
-        if call.result.counts_not:
+        if call.result.counts_not or not call.result.called:
             return call
         self._in_a_row[channel] = 0 if is_answer(call.result) else self._in_a_row[channel] + 1
         if call.result.again and self._is_down(channel):
@@ -65,4 +65,4 @@ class Troubles:
 
 def is_answer(result: Result) -> bool:
     """Whether the sender did its work: took the message, or said for good that it does not."""
-    return result.answer != Answer.UNKNOWN and not result.again
+    return result.called and result.answer != Answer.UNKNOWN and not result.again

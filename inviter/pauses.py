@@ -52,6 +52,12 @@ def take_probe(pause: Pause, *, now: datetime) -> bool:
     )
 
 
+def give_probe_back(channel: Channel) -> None:
+    """It called nobody: the next delivery may be tried at once."""
+    is_paused = (Pause.channel == channel, Pause.probe_at.is_not(None))
+    change(update(Pause).where(*is_paused).values(probe_at=Pause.since))
+
+
 def end(channel: Channel, *, called_at: datetime) -> bool:
     """A call that was begun after the pause was answered: the sender works again."""
     is_over = (Pause.since < called_at, Pause.probe_at.is_not(None))

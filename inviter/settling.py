@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import Row, select
 
 from inviter import activity, budgets, opt_outs
 from inviter.activity import Action
 from inviter.claiming import Claimed
-from inviter.db import among, change, db
+from inviter.db import among, db
 from inviter.many_rows import change_each
 from inviter.models import Answer, Attempt, Delivery, Invitation, Kind
 from inviter.reports import OPTED_OUT, Report
-from inviter.scope import across_clinics
 from inviter.standing import address_of, sum_up_all
 from inviter.status import DeliveryState
 
@@ -55,6 +54,8 @@ class Result:
     reference: str | None = None
     again: bool = False
     wait: timedelta | None = None
+    called: bool = True
+    """Or the provider was never spoken to: this tells nothing of it."""
 
     @property
     def counts_not(self) -> bool:
@@ -62,7 +63,12 @@ class Result:
         return self.again and self.reason in (NOT_CALLED.reason, *OF_ITS_SENDER)
 
 
-NOT_CALLED = Result(Answer.REFUSED, "not-called", again=True)
+NOT_CALLED = Result(Answer.REFUSED, "not-called", again=True, called=False)
+
+
+def refused_here(reason: str) -> Result:
+    """Of a message that is not to be sent."""
+    return Result(Answer.REFUSED, reason, called=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
         [_place(call) | facts | {"state": to} for call, (to, facts) in moved],
     )
     change_each(Attempt.__table__, ("clinic_id", "id"), [_end(call, now) for call in calls])
-    _tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
+    tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
     _keep_opt_outs(calls, now)
     return len(moved)
 
@@ -132,67 +138,6 @@ def _keep_opt_outs(calls: Sequence[Ended], now: datetime) -> None:
     for channel, address in sorted(addresses, key=str):
         if address:
             opt_outs.add(channel, address, Report.OPTED_OUT, at=now)
-
-
-@across_clinics()
-def has_lapsed(now: datetime) -> bool:
-    """Whether something was being sent when its worker died, and its lease has ended; only
-    reads."""
-    query = select(Delivery.id).where(*_lapsed(now)).limit(1)
-    return db.session.scalar(query) is not None
-
-
-def doubt_lapsed(*, now: datetime) -> int:
-    """Such a message may have arrived: doubt since its lease ended."""
-    return sum(
-        _doubt(each, "lapsed", since=each.leased_until or now, now=now)
-        for each in _those(*_lapsed(now))
-    )
-
-
-def _lapsed(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return Delivery.state == DeliveryState.SENDING, Delivery.leased_until < now
-
-
-def doubt_open(*, now: datetime) -> int:
-    """Whatever is being sent may have arrived: nobody who sends it is alive any more."""
-    sending = _those(Delivery.state == DeliveryState.SENDING)
-    return sum(_doubt(each, "restored", since=now, now=now) for each in sending)
-
-
-def doubt_queued(*, before: datetime, now: datetime) -> int:
-    """Whatever was queued by then may have been sent in the time that a restore took back."""
-    queued = _those(Delivery.state == DeliveryState.QUEUED, Delivery.queued_at <= before)
-    return sum(_doubt(each, "restored", since=now, now=now) for each in queued)
-
-
-@across_clinics()
-def _those(*where: ColumnElement[bool]) -> Sequence[Delivery]:
-    return db.session.scalars(
-        select(Delivery)
-        .where(*where)
-        .order_by(Delivery.clinic_id, Delivery.invitation_id, Delivery.id)
-        .execution_options(populate_existing=True)
-    ).all()
-
-
-def _doubt(delivery: Delivery, reason: str, *, since: datetime, now: datetime) -> int:
-    """Unless it has changed meanwhile. The invitation is locked first, as `settle_all` does."""
-    if delivery.invitation_id is not None:
-        _locked(Invitation, [(delivery.clinic_id, delivery.invitation_id)], ())
-    doubted = change(
-        update(Delivery)
-        .where(
-            Delivery.clinic_id == delivery.clinic_id,
-            Delivery.id == delivery.id,
-            Delivery.claim.is_not_distinct_from(delivery.claim),
-            Delivery.state == delivery.state,
-        )
-        .values(state=DeliveryState.IN_DOUBT, doubt_since=since)
-    )
-    if doubted:
-        _tell_all([(delivery, DeliveryState.IN_DOUBT, reason)], now)
-    return doubted
 
 
 def _is_ours(call: Ended, held: Row[Any] | None) -> bool:
@@ -257,14 +202,14 @@ def _lock_invitations(calls: Sequence[Ended]) -> dict[Key, Row[Any]]:
         for each in calls
         if each.claimed.delivery.invitation_id
     }
-    return _locked(Invitation, keys, OVERTAKING) if keys else {}
+    return locked(Invitation, keys, OVERTAKING) if keys else {}
 
 
 def _lock_deliveries(calls: Sequence[Ended]) -> dict[Key, Row[Any]]:
-    return _locked(Delivery, {each.key for each in calls}, (Delivery.state, Delivery.claim))
+    return locked(Delivery, {each.key for each in calls}, (Delivery.state, Delivery.claim))
 
 
-def _locked(model: Any, keys: Collection[Key], columns: tuple[Any, ...]) -> dict[Key, Row[Any]]:
+def locked(model: Any, keys: Collection[Key], columns: tuple[Any, ...]) -> dict[Key, Row[Any]]:
     found = db.session.execute(
         select(model.clinic_id, model.id, *columns)
         .where(among((model.clinic_id, model.id), keys))
@@ -301,7 +246,7 @@ ACTIONS = {
 }
 
 
-def _tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: datetime) -> None:
+def tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: datetime) -> None:
     """Keep on the invitations what their deliveries amount to now, and record the changes."""
     of_invitations = [each for each in moved if each[0].invitation_id is not None]
     if not of_invitations:

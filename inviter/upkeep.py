@@ -9,7 +9,7 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, erasing, invitations, outbox, pauses, rotation, settling, team, verifying
+from inviter import clock, doubt, erasing, invitations, outbox, pauses, rotation, team, verifying
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.db import db, reading
@@ -170,7 +170,7 @@ def _verified(counts: verifying.Counts, well: bool) -> str:
 def _hold(now: datetime) -> str:
     pauses.hold(now=now)
     db.session.commit()  # before all else: from here on nothing leaves
-    doubted = settling.doubt_open(now=now)
+    doubted = doubt.of_sending(now=now)
     db.session.commit()
     return f"Sending is held. {doubted} messages are in doubt: they may have arrived."
 
@@ -186,7 +186,7 @@ def _release(what: str | None, now: datetime) -> str:
             " they may have left since it was made. Say --doubt to have them shown as such and"
             " sent by no one but a person, or --send to send them."
         )
-    doubted = settling.doubt_queued(before=held_at, now=now) if what == "doubt" else 0
+    doubted = doubt.of_queued(before=held_at, now=now) if what == "doubt" else 0
     pauses.release()
     db.session.commit()
     return f"Sending goes on. {doubted} messages are in doubt, {waiting - doubted} will leave."

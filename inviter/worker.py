@@ -6,7 +6,7 @@ queued, after it the delivery is in doubt until evidence comes (`claiming`).
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -16,9 +16,8 @@ from itertools import count
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from inviter import claiming, logs, pauses, settling
+from inviter import claiming, doubt, logs, pauses, settling
 from inviter.claiming import Claimed
-from inviter.config import Config
 from inviter.crew import POLL, keep_at
 from inviter.daily_texts import DailyTexts
 from inviter.db import db, reading, server_now
@@ -27,53 +26,15 @@ from inviter.models import Answer, Channel, Delivery, Kind, Pause
 from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import EXPIRED, OPTED_OUT
 from inviter.senders import Sender
-from inviter.senders.mailbox import Mailbox
-from inviter.settling import NOT_CALLED, Ended, Result
+from inviter.settling import NOT_CALLED, Ended, Result, refused_here
 
 THREADS = 16
-RATES = {"smtp": 50.0, "twilio": 50.0}  # a second; SendGrid says itself when it is too much
-AHEAD = 3  # times as many are claimed as can be called at once
+AHEAD = 4  # times as many are claimed as can be called at once
 BATCH = 500
 GATHER = 0.1  # seconds
 SETTLE_WAITS = (0.1, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds
 
 log = structlog.get_logger()
-
-
-def senders_for(
-    settings: Config, context: Callable[[], AbstractContextManager[object]]
-) -> dict[Channel, Sender]:
-    """As the settings say. Only what is asked for is imported: the packages are large."""
-    senders: dict[Channel, Sender] = {}
-    if settings.email == "mailbox":
-        senders[Channel.EMAIL] = Mailbox(context)
-    elif settings.email == "smtp":
-        from inviter.senders.smtp import Smtp
-
-        senders[Channel.EMAIL] = Smtp(settings.smtp_url)
-    elif settings.email == "sendgrid":
-        from inviter.senders.sendgrid import SendGrid
-
-        senders[Channel.EMAIL] = SendGrid(settings.sendgrid_api_key, settings.sendgrid_url)
-    if settings.sms == "mailbox":
-        senders[Channel.SMS] = Mailbox(context)
-    elif settings.sms == "twilio":
-        from inviter.senders.twilio import Twilio
-
-        senders[Channel.SMS] = Twilio(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token,
-            sender=settings.twilio_from,
-            base_url=settings.base_url,
-            url=settings.twilio_url,
-        )
-    return senders
-
-
-def rates_for(settings: Config) -> dict[Channel, float]:
-    """How many a second each worker hands over at most, by channels where that is limited."""
-    chosen = {Channel.EMAIL: settings.email, Channel.SMS: settings.sms}
-    return {channel: RATES[name] for channel, name in chosen.items() if name in RATES}
 
 
 class Worker:
@@ -162,8 +123,8 @@ class Worker:
         with reading():
             paused = pauses.standing()
             able = [each for each in self._channels if not pauses.is_shut(paused.get(each), now)]
-            waiting, has_lapsed = claiming.waiting(now, able), settling.has_lapsed(now)
-        if has_lapsed and (lapsed := settling.doubt_lapsed(now=now)):
+            waiting, has_lapsed = claiming.waiting(now, able), doubt.has_lapsed(now)
+        if has_lapsed and (lapsed := doubt.of_lapsed(now=now)):
             log.warning("deliveries in doubt", count=lapsed)
             db.session.commit()
         if not waiting:
@@ -173,6 +134,7 @@ class Worker:
             left = min(most, room - len(taken))
             taken += self._claim(channel, left, paused.get(channel), now) if left else []
         claimed = claiming.begin(taken, now=now, daily=self._daily)
+        self._give_back(taken, claimed, paused)
         db.session.commit()  # before the first call: all that may be called is written down
         db.session.expunge_all()  # the threads read these rows: no session may reload them
         self._channels.rotate()
@@ -197,6 +159,20 @@ class Worker:
         if pace:
             pace.spend(len(taken))
         return taken
+
+    def _give_back(
+        self,
+        taken: Sequence[Delivery],
+        claimed: Sequence[Claimed],
+        paused: Mapping[Channel, Pause],
+    ) -> None:
+        """What is put off to another day uses up neither a probe nor the pace."""
+        called = Counter(each.delivery.channel for each in claimed)
+        for channel, put_off in (Counter(each.channel for each in taken) - called).items():
+            if channel in self._paces:
+                self._paces[channel].spend(-put_off)
+            if channel in paused and not called[channel]:
+                pauses.give_probe_back(channel)
 
     def _settle(self, ended: Collection[Future[Result]], tell_time: Callable[[], datetime]) -> None:
         """Write down answers, or keep at it: a database that is busy or restarts costs time.
@@ -246,7 +222,9 @@ class Worker:
             pauses.begin(channel, reason, now=now)
         for call in calls:
             channel = call.claimed.delivery.channel
-            if channel in self._probed and is_answer(call.result):
+            if channel in self._probed and not call.result.called:
+                pauses.give_probe_back(channel)
+            elif channel in self._probed and is_answer(call.result):
                 if pauses.end(channel, called_at=call.claimed.at):
                     log.info("channel goes on", channel=channel)
                 self._probed.discard(channel)
@@ -261,19 +239,19 @@ class Worker:
     def _call(self, claimed: Claimed) -> Result:
         """One call, whose end is always told: a message that can't be written never left."""
         if claimed.opted_out:
-            return Result(Answer.REFUSED, OPTED_OUT)
+            return refused_here(OPTED_OUT)
         invitation = claimed.delivery.invitation
         is_invited = invitation is not None and claimed.delivery.kind == Kind.INVITATION
         if invitation is not None and is_invited and invitation.expires_at <= claimed.at:
-            return Result(Answer.REFUSED, EXPIRED)
+            return refused_here(EXPIRED)
         sender = self._senders.get(claimed.delivery.channel)
         if sender is None:
-            return Result(Answer.REFUSED, "channel-off")
+            return refused_here("channel-off")
         try:
             message = self._messages.render(claimed.delivery)
         except Exception as error:
             log.error("message not written", delivery=claimed.delivery.id, reason=repr(type(error)))
-            return Result(Answer.REFUSED, "not-written")
+            return refused_here("not-written")
         try:
             return sender.send(message, attempt_id=claimed.attempt_id)
         except Exception as error:

@@ -13,9 +13,9 @@ from inviter import (
     clock,
     contacts,
     demo,
+    doubt,
     inviting,
     inviting_many,
-    settling,
 )
 from inviter.batches import Batch
 from inviter.bulk import Reader
@@ -129,7 +129,7 @@ def invite_batch(keys: Keys, now: datetime, **more: Any) -> Batch | None:
 
 def is_waiting(now: datetime) -> bool:
     """Whether a worker would find anything to do."""
-    return bool(claiming.waiting(now)) or settling.has_lapsed(now)
+    return bool(claiming.waiting(now)) or doubt.has_lapsed(now)
 
 
 def claim(limit: int, *, now: datetime, channel: Channel | None = None) -> list[Claimed]:

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 import app as composition
-from inviter import budgets, claiming, invitations, opt_outs, outbox, quotas, settling
+from inviter import budgets, claiming, invitations, opt_outs, outbox, pauses, quotas, settling
 from inviter.activity import Action
 from inviter.claiming import Claimed
 from inviter.config import Config
@@ -30,6 +30,7 @@ from inviter.models import (
 )
 from inviter.reports import Report
 from inviter.senders import Message
+from inviter.senders.mailbox import Mailbox
 from inviter.settling import Ended, Result
 from inviter.status import DeliveryState, Sending
 from inviter.worker import Worker
@@ -321,6 +322,29 @@ def test_a_sender_that_is_down_uses_nothing_up(
     for minute in range(4, 7):
         worker.work_once(now=now + timedelta(minutes=minute))
     assert sender.accepted == 3
+
+
+def test_texts_that_wait_for_tomorrow_use_up_no_probe_and_no_pace(
+    app: Flask, texts: Texts, daily: DailyTexts, settings: Config, keys: Keys, now: datetime
+) -> None:
+    texts(6)
+    settle(claim(daily, now, limit=3), Result(Answer.ACCEPTED), now)
+    texts(1, BEN)
+    pauses.begin(Channel.SMS, "unreachable", now=now)
+    db.session.commit()
+    worker = Worker(
+        context=app.app_context,
+        messages=Messages(settings, keys=keys, reset_token=lambda _user: ""),
+        senders={Channel.SMS: Mailbox(app.app_context)},
+        threads=1,
+        rates={Channel.SMS: 0.001},  # a second: one, and then none for a long time
+        daily=daily,
+    )
+    at = now + pauses.FIRST_PROBE
+    assert [worker.work_once(now=at) for _ in range(5)] == [1, 1, 1, 1, 0]
+    assert len(waiting()) == 3
+    assert texts_kept() == 1
+    assert pauses.standing() == {}
 
 
 def texts_kept() -> int:

@@ -9,7 +9,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from inviter import activity, events, invitations, inviting, joining, opt_outs, outbox, settling
+from inviter import (
+    activity,
+    doubt,
+    events,
+    invitations,
+    inviting,
+    joining,
+    opt_outs,
+    outbox,
+    settling,
+)
 from inviter.activity import Action
 from inviter.claiming import LEASE, Claimed
 from inviter.db import db
@@ -289,7 +299,7 @@ class TestBeforeTheCallIsSettled:
     def test_a_lapsed_lease_leaves_no_doubt_about_it(self, ada: Invitation, now: datetime) -> None:
         claimed = claim_one(now)
         take(event(claimed, Report.DELIVERED, now), now=now)
-        assert settling.doubt_lapsed(now=now + 2 * LEASE) == 0
+        assert doubt.of_lapsed(now=now + 2 * LEASE) == 0
 
     @pytest.mark.parametrize(("report", "then"), OUTCOMES)
     def test_what_waits_for_another_try_is_not_sent_again(

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from inviter import inviting, outbox, settling
+from inviter import doubt, inviting, outbox, settling
 from inviter.activity import Action
 from inviter.claiming import LEASE, Claimed
 from inviter.db import db
@@ -114,7 +114,7 @@ def settle(claimed: Claimed, result: Result, now: datetime) -> bool:
 
 
 def sweep(now: datetime) -> int:
-    lapsed = settling.doubt_lapsed(now=now)
+    lapsed = doubt.of_lapsed(now=now)
     db.session.commit()
     return lapsed
 

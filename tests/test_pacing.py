@@ -8,7 +8,7 @@ import pytest
 from inviter.claiming import Claimed
 from inviter.models import Answer, Channel, Delivery
 from inviter.pacing import NO_ACCIDENT, Pace, Troubles
-from inviter.settling import Ended, Result
+from inviter.settling import Ended, Result, refused_here
 
 ACCEPTED = Result(Answer.ACCEPTED)
 BUSY = Result(Answer.REFUSED, "busy", again=True)
@@ -79,6 +79,12 @@ class TestTroubles:
         troubles = Troubles()
         half = [BUSY] * (NO_ACCIDENT - 1)
         assert troubles.of(judged(troubles, *half, answer, *half)) == {}
+
+    def test_what_called_nobody_shows_nothing(self) -> None:
+        troubles = Troubles()
+        half = [BUSY] * (NO_ACCIDENT // 2)
+        some = judged(troubles, *half, refused_here("opted-out"), *half)
+        assert troubles.of(some) == {Channel.EMAIL: "overloaded"}
 
     def test_the_other_channel_has_its_own_count(self) -> None:
         troubles = Troubles()

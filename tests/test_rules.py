@@ -31,6 +31,7 @@ USE_CASES = (
         "claiming",
         "conditions",
         "daily_texts",
+        "doubt",
         "drafts",
         "duplicates",
         "events",
@@ -76,9 +77,10 @@ BETWEEN_EDGES = {
     "large_demo": {"demo"},
     "messages": {"config", "senders"},
     "sealer": {"crew"},
+    "senders": {"config"},
     "upkeep": {"config"},
     "web": {"config", "logs", "messages"},
-    "worker": {"config", "crew", "logs", "messages", "senders"},
+    "worker": {"crew", "logs", "messages", "senders"},
 }
 """An edge reaches another only here: the web shows messages, and cannot send any."""
 

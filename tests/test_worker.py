@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, event, inspect, select, text, update
 from sqlalchemy.pool import NullPool
 
 import app as composition
-from inviter import claiming, clock, opt_outs, outbox, pauses, worker
+from inviter import claiming, clock, opt_outs, outbox, pauses
 from inviter.claiming import LEASE
 from inviter.codes import spaced
 from inviter.config import ROOT, Config
@@ -34,10 +34,13 @@ from inviter.models import (
     Invitation,
     Kind,
     MailboxMessage,
+    Pause,
     User,
 )
+from inviter.pauses import FIRST_PROBE
 from inviter.reports import Report
 from inviter.senders import Message, Sender
+from inviter.senders.chosen import senders_for
 from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
 from inviter.senders.smtp import Smtp
@@ -45,7 +48,7 @@ from inviter.senders.twilio import Twilio
 from inviter.settling import Result
 from inviter.status import DeliveryState, Sending
 from inviter.web import auth
-from inviter.worker import Worker
+from inviter.worker import AHEAD, Worker
 from tests.at_once import at_once
 from tests.factories import Cast, claim, invite, recipient
 from tests.fakes.sendgrid import ACCEPT_THEN_HANG, Reply, StandIn
@@ -531,6 +534,20 @@ class TestPaused:
         assert work(some, now + timedelta(minutes=1)) == 1
         assert work(some, now + timedelta(minutes=2)) == 0
 
+    def test_a_probe_that_called_nobody_ends_nothing_and_is_taken_again_at_once(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        pauses.begin(Channel.EMAIL, "unreachable", now=now)
+        for who in EMAILS[:2]:
+            opt_outs.add(Channel.EMAIL, who, Report.OPTED_OUT, at=now)
+        db.session.commit()
+        calls, at = Calls(), now + FIRST_PROBE
+        some = worker_with(calls, threads=1)
+        work_off(some, at)
+        assert sorted(states()) == [SENT, *[DeliveryState.SUPPRESSED] * 2]
+        assert calls.to == EMAILS[2:]
+        assert fresh(select(Pause.channel)) == []
+
     def test_while_sending_is_held_nothing_leaves(
         self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
     ) -> None:
@@ -652,13 +669,13 @@ class TestRun:
         with self.running(some):
             calls.messages.get(timeout=LONG)
             time.sleep(SOON)
-            assert len(fresh(select(Delivery.id).where(Delivery.state == LEAVING))) == 3
+            assert len(fresh(select(Delivery.id).where(Delivery.state == LEAVING))) == AHEAD
             some.stop()
             may_end.set()
         assert sorted(states() + states(Channel.SMS)) == [QUEUED] * 5 + [SENT]
         assert sorted(fresh(select(Delivery.attempts))) == [0] * 5 + [1]
         released = fresh(select(Attempt).where(Attempt.reason == "not-called"))
-        assert [each.answer for each in released] == [Answer.REFUSED] * 2
+        assert [each.answer for each in released] == [Answer.REFUSED] * (AHEAD - 1)
         assert all(each.ended_at for each in released)
 
     def test_what_waited_past_its_lease_is_not_called(
@@ -718,7 +735,7 @@ def test_the_settings_choose_the_senders(app: Flask, settings: Config) -> None:
             twilio_auth_token="token",
             twilio_from="+13065550100",
         )
-        senders = worker.senders_for(chosen, app.app_context)
+        senders = senders_for(chosen, app.app_context)
         assert {channel: type(sender) for channel, sender in senders.items()} == expected
 
 
@@ -734,7 +751,7 @@ def test_a_text_by_twilio_tells_where_its_reports_belong(app: Flask, settings: C
             twilio_url=provider.url,
         )
         text = Message(Channel.SMS, "+13065550142", "", "", "", "Hello", "")
-        senders = worker.senders_for(chosen, app.app_context)
+        senders = senders_for(chosen, app.app_context)
         assert senders[Channel.SMS].send(text, attempt_id="a1").answer == Answer.ACCEPTED
         (accepted,) = provider.accepted
     assert accepted.message == {

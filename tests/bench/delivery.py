@@ -37,7 +37,7 @@ from sqlalchemy import func, select, update
 
 from inviter import clock, outbox
 from inviter.config import ROOT
-from inviter.db import db, new_ids, reading
+from inviter.db import db, has_grown, new_ids, reading
 from inviter.inviting_many import DELIVERY, INVITATION, TABLES
 from inviter.keys import Keys, new_link_id
 from inviter.many_rows import bulk
@@ -151,6 +151,7 @@ def queue(app: Flask, slug: str, count: int) -> None:
         queued = {"kind": Kind.INVITATION, "state": DeliveryState.QUEUED, "queued_at": now}
         queued = here | queued | {"attempts": 0}
         bulk(connection, TABLES[Delivery], DELIVERY, messages, alike=queued)
+        has_grown(Invitation, Delivery)
         db.session.commit()
 
 

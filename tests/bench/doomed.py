@@ -33,6 +33,7 @@ from inviter.db import db
 from inviter.messages import Messages
 from inviter.models import Channel, Pause
 from inviter.senders import Message, Sender
+from inviter.senders.chosen import senders_for
 from inviter.senders.sendgrid import SendGrid
 from inviter.settling import Ended, Result
 from inviter.web import auth
@@ -118,7 +119,7 @@ class DoomedWorker(worker.Worker):
 
 def worker_of(app: Flask, fate: Fate) -> DoomedWorker:
     settings = app.extensions["settings"]
-    senders = worker.senders_for(settings, app.app_context)
+    senders = senders_for(settings, app.app_context)
     sendgrid = SendGrid(settings.sendgrid_api_key, settings.sendgrid_url, timeout=SENDER_TIMEOUT)
     senders[Channel.EMAIL] = sendgrid
     return DoomedWorker(
