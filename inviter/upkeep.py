@@ -112,7 +112,7 @@ def _add_for_activity(app: Flask, check: Callable[[Flask], None]) -> None:
         counts = verifying.Counts()
         well = True
         with reading():
-            for each in verifying.troubles(keys=keys, counts=counts):
+            for each in verifying.troubles(keys=keys, counts=counts, now=clock.now()):
                 well = False
                 click.echo(f"{each.clinic or 'all clinics'}: {each.place}: {each.what}")
         click.echo(_verified(counts, well))

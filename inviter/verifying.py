@@ -1,21 +1,23 @@
 """Whether all that was sealed is as it was: walks every chain, and says what is wrong with it.
 
-It only reads. What is not sealed yet is counted and cannot be judged.
+It only reads. What is not sealed yet is counted and cannot be judged, but should not be old: an
+earlier end of a chain, put back with all that came later taken away, shows by that alone.
 """
 
 import hmac
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from inviter.db import db, id_span
+from inviter.db import db, id_at, id_span
 from inviter.keys import Keys
 from inviter.models import NO_CLINIC, Activity, Clinic, Seal, SealHead
 from inviter.scope import across_clinics
-from inviter.seals import HEAD, LOOK_BACK, SEAL, text_of, text_of_head, unpack
+from inviter.seals import HEAD, LOOK_BACK, SEAL, SETTLE, text_of, text_of_head, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,16 @@ class _Chain:
     sealed: int = 0
 
 
-def troubles(*, keys: Keys, counts: Counts) -> Iterator[Trouble]:
+def troubles(*, keys: Keys, counts: Counts, now: datetime) -> Iterator[Trouble]:
     """One for each place; adds up `counts` on the way."""
     with across_clinics():
         heads = {each.clinic_id: each for each in db.session.execute(select(*_HEADS))}
     clinics = db.session.execute(select(Clinic.id, Clinic.slug).order_by(Clinic.slug)).all()
     yield from _of_heads(heads, [each.slug for each in clinics if each.id not in heads], keys)
     for clinic in clinics:
-        yield from _of_clinic(_Chain(clinic, heads.get(clinic.id)), keys, counts)
+        chain = _Chain(clinic, heads.get(clinic.id))
+        yield from _of_clinic(chain, keys, counts)
+        yield from _of_overdue(chain, now)
 
 
 _HEADS = SealHead.__table__.c
@@ -128,6 +132,20 @@ def _of_unsealed(chain: _Chain, counts: Counts) -> Iterator[Trouble]:
     for each in lines:
         if each not in sealed:
             yield Trouble(chain.clinic.slug, f"line {each}", "was put in among older ones")
+
+
+def _of_overdue(chain: _Chain, now: datetime) -> Iterator[Trouble]:
+    last_id = chain.head.last_id if chain.head else 0
+    overdue = db.session.scalar(
+        select(func.count()).where(
+            Activity.clinic_id == chain.clinic.id,
+            Activity.id > last_id,
+            Activity.id < id_at(now - LOOK_BACK - SETTLE),
+        )
+    )
+    if overdue:
+        what = f"{overdue} lines older than an hour have no seal: no worker ran, or it was removed"
+        yield Trouble(chain.clinic.slug, "the chain", what)
 
 
 def _seals(chain: _Chain) -> Iterator[Row[Any]]:

@@ -22,6 +22,7 @@ from tests.test_cli import run
 from tests.test_crew import until
 
 SEALED = timedelta(minutes=6)
+OVERDUE = timedelta(hours=2)
 RENEWED = "another secret, which is 32 long too"
 
 
@@ -41,8 +42,9 @@ def seal(app: Flask, *, late: bool = False, after: timedelta = SEALED) -> int:
     return composition.sealer_of(app).seal(late=late, now=clock.now() + after)
 
 
-def found(keys: Keys) -> list[tuple[str, str, str]]:
-    troubles = verifying.troubles(keys=keys, counts=verifying.Counts())
+def found(keys: Keys, *, after: timedelta = timedelta(0)) -> list[tuple[str, str, str]]:
+    now = clock.now() + after
+    troubles = verifying.troubles(keys=keys, counts=verifying.Counts(), now=now)
     said = [(each.clinic, each.place.partition(" of ")[0], each.what) for each in troubles]
     db.session.rollback()
     return said
@@ -158,6 +160,31 @@ def test_the_removal_of_all_of_a_clinic_is_found(lines: list[int], cast: Cast, k
     assert found(keys) == [("", "all chains", "1 of 2 are gone: of lakeview, southside")]
     meddle(delete(SealHead).where(SealHead.clinic_id == NO_CLINIC))
     assert found(keys) == [("", "all chains", "there are 1, and only 0 are counted")]
+
+
+def test_the_removal_of_every_seal_is_found_an_hour_later(
+    lines: list[int], cast: Cast, keys: Keys
+) -> None:
+    assert found(keys, after=OVERDUE) == []
+    meddle(delete(Seal), delete(SealHead))
+    assert found(keys) == []
+    said = found(keys, after=OVERDUE)
+    assert [each[0] for each in said] == ["lakeview", "northside"]
+    assert all("older than an hour have no seal" in each[2] for each in said)
+
+
+def test_an_earlier_end_of_a_chain_put_back_is_found_an_hour_later(
+    app: Flask, lines: list[int], cast: Cast, keys: Keys
+) -> None:
+    here = SealHead.clinic_id == cast.northside.id
+    row = db.session.execute(select(*SealHead.__table__.c).where(here)).one()._asdict()
+    later = add(cast.northside, cast)
+    seal(app)
+    newest = (Seal.clinic_id == cast.northside.id, Seal.number == row["number"] + 1)
+    meddle(delete(Seal).where(*newest), update(SealHead).where(here).values(row))
+    assert found(keys) == []
+    (said,) = found(keys, after=OVERDUE)
+    assert said[2].startswith(f"{len(later)} lines older than an hour have no seal")
 
 
 @pytest.mark.parametrize(
