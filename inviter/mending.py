@@ -45,7 +45,8 @@ def mend(
 ) -> None:
     """Check these anew as they were typed. Raises Finished.
 
-    A number that is not in the file, and a row that is invited already, are passed over. `saved` is
+    A number that is not in the file, and a row that is invited already or of which a patient's
+    wish has left nothing, are passed over: pages that were opened before still show it. `saved` is
     the row that staff saved by itself: with more cells than headings it is right as it stands.
     """
     _hold(made, now)
@@ -53,7 +54,7 @@ def mend(
     touched: set[str] = set()
     for cells in rows:
         before = imports.row(made, cells.number)
-        if before is None or before.fate == Fate.INVITED:
+        if before is None or before.fate == Fate.INVITED or _is_erased(before):
             continue
         touched.add(before.name_key)
         if cells.number == saved or _differ(cells, before):
@@ -128,6 +129,11 @@ def _hold(made: Import, now: datetime) -> None:
 def _differ(cells: Cells, row: ImportRow) -> bool:
     typed = {name: value for name, value in cells._asdict().items() if value is not None}
     return any(getattr(row, name) != value for name, value in typed.items())
+
+
+def _is_erased(row: ImportRow) -> bool:
+    is_empty = not (row.first_name or row.last_name or row.email or row.phone)
+    return row.fate == Fate.SKIPPED and is_empty
 
 
 def _check(row: ImportRow, reader: Reader) -> Checked:

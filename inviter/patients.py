@@ -111,6 +111,9 @@ def remove(patient: Patient, *, by: User, now: datetime) -> None:
     The invitation goes too, so that it neither opens nor stands in the way of a new one. Raises
     Gone.
     """
+    its = (Invitation.clinic_id == patient.clinic_id, Invitation.id == patient.invitation_id)
+    # Before the patient, as who joins and who erases: two at once wait, and never in a circle.
+    db.session.execute(select(Invitation.id).where(*its).with_for_update())
     removed = change(
         update(Patient)
         .where(
@@ -123,15 +126,7 @@ def remove(patient: Patient, *, by: User, now: datetime) -> None:
     db.session.refresh(patient, ["removed_at"])
     if not removed:
         raise Gone(patient.id)
-    change(
-        update(Invitation)
-        .where(
-            Invitation.clinic_id == patient.clinic_id,
-            Invitation.id == patient.invitation_id,
-            Invitation.removed_at.is_(None),
-        )
-        .values(removed_at=now)
-    )
+    change(update(Invitation).where(*its, Invitation.removed_at.is_(None)).values(removed_at=now))
     activity.record(
         Action.PATIENT_REMOVED,
         clinic_id=patient.clinic_id,

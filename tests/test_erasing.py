@@ -8,17 +8,19 @@ from flask import Flask
 from sqlalchemy import select
 
 import app as composition
-from inviter import drafts, erasing, imports, invitations, joining, keeping
+from inviter import drafts, erasing, imports, invitations, joining, keeping, mending
 from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.db import db
 from inviter.invitations import Closed, TooLate
 from inviter.keys import Keys
+from inviter.mending import Cells
 from inviter.models import (
     Activity,
     Channel,
     Delivery,
     How,
+    Import,
     ImportRow,
     Invitation,
     OptOut,
@@ -117,6 +119,24 @@ def test_a_row_that_could_not_be_read_goes_with_its_name(
     erase(canary, cast, keys, now)
     rows = db.session.scalars(select(ImportRow).order_by(ImportRow.number)).all()
     assert [each.first_name for each in rows] == ["", "Ben"]
+
+
+def test_a_page_that_was_opened_before_writes_nothing_back(
+    cast: Cast, keys: Keys, canary: Invitation, now: datetime
+) -> None:
+    first, last = NAME.split()
+    upload(cast, now, Row(2, first, last, EMAIL, ""), Row(3, "Ben", "", "b@example.org", ""))
+    erase(canary, cast, keys, now)
+    made = db.session.scalars(select(Import)).one()
+    shown = [Cells(2, first, last, EMAIL, ""), Cells(3, "Ben", "Fixture", "b@example.org", "")]
+    mending.mend(made, shown, regions=REGIONS, now=now)
+    db.session.commit()
+    assert traces() == []
+    rows = db.session.scalars(select(ImportRow).order_by(ImportRow.number)).all()
+    assert [(each.last_name, each.fate) for each in rows] == [
+        ("", Fate.SKIPPED),
+        ("Fixture", Fate.READY),
+    ]
 
 
 def test_the_record_stays_as_it_was_and_tells_of_it(

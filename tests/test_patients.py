@@ -1,5 +1,7 @@
 """Who has joined a clinic: found through the clinic, removed from it, invited anew."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -105,6 +107,28 @@ def test_many_at_once_remove_once(
     assert at_once(app, *[remove_mine] * 8).count(True) == 1
     actions = [line.action.value for line in activity.of(invitation)]
     assert actions.count("patient removed") == 1
+
+
+def test_who_removes_holds_no_patient_while_another_has_the_invitation(
+    app: Flask, cast: Cast, invitation: Invitation, patient: Patient, now: datetime
+) -> None:
+    """Or the other, who takes the patient next, and this one would wait in a circle."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    clinic_id, its, theirs = patient.clinic_id, invitation.id, patient.id
+
+    def remove_mine() -> None:
+        remove(db.session.get_one(Patient, (clinic_id, theirs)), cast, now)
+
+    db.session.execute(select(Invitation).filter_by(id=its).with_for_update())
+    with ThreadPoolExecutor(1) as pool:
+        removing = pool.submit(at_once, app, remove_mine)
+        time.sleep(0.3)
+        assert not removing.done()
+        db.session.execute(select(Patient).filter_by(id=theirs).with_for_update(nowait=True))
+        db.session.commit()
+        removing.result()
+    assert db.session.scalars(select(Patient.removed_at)).all() == [now]
 
 
 def test_the_removal_of_a_patient_is_not_undone_as_that_of_an_invitation(
