@@ -22,6 +22,7 @@ from inviter import (
     contacts,
     demo,
     large_demo,
+    outbox,
     second_factor,
     team,
 )
@@ -30,7 +31,7 @@ from inviter.config import Config
 from inviter.crew import Crew
 from inviter.db import db
 from inviter.keys import Keys
-from inviter.models import Clinic, User
+from inviter.models import Clinic, Kind, User
 
 NAME_LIMIT = 100
 CLINICS_PER_LINE = 20
@@ -271,6 +272,7 @@ def _reset_second_factor(email: str, accounts: Accounts, now: datetime) -> str:
         raise click.ClickException("Nobody with this email has an authenticator app set up.")
     second_factor.remove(user)
     accounts.end_sign_ins(user)
+    outbox.put_account_mail(user, Kind.SECOND_FACTOR_RESET, now=now)
     for clinic_id in team.clinics_of(user):
         activity.record(Action.SECOND_FACTOR_RESET, clinic_id=clinic_id, now=now, member_id=user.id)
     db.session.commit()

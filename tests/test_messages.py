@@ -37,6 +37,7 @@ NASTY = [
     'Quoted "Name", <mail@evil.example>',
 ]
 PARTS = ("text", "html")
+OF_ACCOUNTS = [each for each in Kind if each not in (Kind.INVITATION, Kind.JOINED)]
 
 
 def invitation_mail(
@@ -346,7 +347,16 @@ class TestAccountMail:
         assert f"{BASE_URL}/forgot-password" in as_read(message, part)
         assert "/reset-password/" not in as_read(message, part)
 
-    @pytest.mark.parametrize("kind", [Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED])
+    @pytest.mark.parametrize("part", PARTS)
+    @pytest.mark.parametrize("kind", [Kind.SECOND_FACTOR_SET, Kind.SECOND_FACTOR_RESET])
+    def test_a_changed_authenticator_app_says_what_to_do_if_it_was_not_you(
+        self, kind: Kind, part: str
+    ) -> None:
+        said = as_read(render(account_mail(kind)), part)
+        assert "authenticator app" in said
+        assert f"{BASE_URL}/forgot-password" in said
+
+    @pytest.mark.parametrize("kind", OF_ACCOUNTS)
     def test_every_address_begins_with_base_url(self, kind: Kind) -> None:
         message, text = render(account_mail(kind)), render(account_mail(kind, Channel.SMS)).text
         addresses = links(message.html) + re.findall(r"\w+://\S+", f"{message.text} {text}")
@@ -359,7 +369,7 @@ class TestAccountMail:
 
 
 @pytest.mark.parametrize("channel", Channel)
-@pytest.mark.parametrize("kind", [Kind.PASSWORD_RESET, Kind.PASSWORD_CHANGED])
+@pytest.mark.parametrize("kind", OF_ACCOUNTS)
 def test_each_kind_of_account_mail_has_a_message_on_each_channel(
     kind: Kind, channel: Channel
 ) -> None:

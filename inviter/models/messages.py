@@ -25,6 +25,8 @@ class Kind(StrEnum):
     """To whom the invitation was sent: so they hear of it if it was someone else who joined."""
     PASSWORD_RESET = "password reset"
     PASSWORD_CHANGED = "password changed"
+    SECOND_FACTOR_SET = "second factor set"
+    SECOND_FACTOR_RESET = "second factor reset"
 
 
 class Answer(StrEnum):

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import StringField
 
-from inviter import second_factor
+from inviter import outbox, second_factor
 from inviter.db import db
-from inviter.models import User
+from inviter.models import Kind, User
 from inviter.web import auth, forms, guards, qr, sign_ins, tries
 from inviter.web.fragments import respond
 
@@ -88,6 +88,7 @@ def set_up() -> BaseResponse:
         return _show("auth/second_factor_set_up.html", form, **context)
     tries.forget(tries.SECOND_FACTOR, str(user.id))
     auth.sign_in(user, now=g.now, with_second_factor=True)
+    outbox.put_account_mail(user, Kind.SECOND_FACTOR_SET, now=g.now)
     _keep_to_show(codes)
     db.session.commit()
     return redirect(url_for("second_factor.recovery_codes", next=_next()), 303)

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from inviter import clock
 from inviter.config import Config
 from inviter.db import db
-from inviter.models import Activity, SignIn, User
+from inviter.models import Activity, Delivery, Kind, SignIn, User
 from inviter.web import auth, qr, second_factor
 from tests import factories
 from tests.factories import PASSWORD, Cast
@@ -58,6 +58,13 @@ def code_of(key: str, periods: int = 0) -> str:
     return shown_by_app(key, clock.now() + timedelta(seconds=30 * periods))
 
 
+def mail_to_ana(app: Flask) -> list[Kind]:
+    """What a person is told of their own account."""
+    query = select(Delivery.kind).join(Delivery.user).where(User.email == ANA)
+    with app.app_context():
+        return list(db.session.scalars(query.order_by(Delivery.id)))
+
+
 def is_signed_in(client: FlaskClient) -> bool:
     return client.get("/account").status_code == 200
 
@@ -86,6 +93,10 @@ def test_the_first_sign_in_leads_through_set_up_and_recovery_codes_to_the_page(
     assert visitor.path == "/c/northside/patients"
     assert visitor.open("/account/recovery-codes").words(".code") == []
     assert "You have 10 recovery codes left." in visitor.text
+
+
+def test_the_owner_is_told_that_an_app_was_set_up(app: Flask, key: str) -> None:
+    assert mail_to_ana(app) == [Kind.SECOND_FACTOR_SET]
 
 
 def test_later_the_password_is_followed_by_a_code(visitor: Visitor, key: str) -> None:
@@ -251,5 +262,6 @@ def test_who_lost_the_phone_sets_up_anew_after_the_command(
             ("second factor reset", cast.northside.id),
             ("second factor reset", cast.lakeview.id),
         }
+    assert mail_to_ana(app) == [Kind.SECOND_FACTOR_SET, Kind.SECOND_FACTOR_RESET]
     again = app.test_cli_runner().invoke(args=["reset-second-factor", ANA])
     assert again.exit_code == 1
