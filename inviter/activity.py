@@ -46,6 +46,7 @@ class Action(StrEnum):
     CONTACTS_ERASED = "contacts erased"
     PATIENT_ERASED = "patient erased"
     SECOND_FACTOR_RESET = "second factor reset"
+    SETTINGS_CHANGED = "settings changed"
     VIEWED = "viewed"
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import update
 
 from inviter import (
     activity,
+    clinic_settings,
     clock,
     contacts,
     demo,
@@ -235,12 +236,12 @@ def _create_clinic(
     *,
     own: Mapping[str, int],
 ) -> User:
-    if max(len(name), len(admin_name or "")) > NAME_LIMIT:
+    if len(admin_name or "") > NAME_LIMIT:
         raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
     if time_zone not in available_timezones():
         raise click.ClickException(f"There is no time zone {time_zone}; try America/Regina.")
     try:
-        email = contacts.email(admin)
+        name, email = clinic_settings.name(name), contacts.email(admin)
     except contacts.Problem as problem:
         raise click.ClickException(str(problem)) from None
     if email is None:

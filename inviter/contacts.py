@@ -99,7 +99,7 @@ def fold(name: str) -> str:
 
 def email(text: str) -> str | None:
     """The address in lower case with an ASCII domain; None for a blank."""
-    typed = _plain(text, EMAIL_LIMIT)
+    typed = one_line(text, EMAIL_LIMIT)
     if not typed:
         return None
     _refuse_unclear_email(typed)
@@ -126,7 +126,7 @@ def phone(text: str, regions: Sequence[str]) -> Phone | None:
     texts. +1 is twenty countries, so the country code alone decides nothing.
     """
     # Phones wrap copied numbers in bidi controls; our exports and Excel put an apostrophe before.
-    typed = _plain(text.translate(BIDI), PHONE_LIMIT).lstrip("'").strip()
+    typed = one_line(text.translate(BIDI), PHONE_LIMIT).lstrip("'").strip()
     if not typed:
         return None
     typed = EXCEL_FLOAT.sub(r"\1", typed)
@@ -146,7 +146,7 @@ def show_phone(e164: str, regions: Sequence[str]) -> str:
     return phonenumbers.format_number(number, style)
 
 
-def _plain(text: str, limit: int) -> str:
+def one_line(text: str, limit: int) -> str:
     """One visible line: NFC, trimmed, white space collapsed.
 
     Unseen characters go silently, also the joiners that Persian and Indic spelling knows: nobody
@@ -182,10 +182,10 @@ def _short(text: str) -> str:
 
 
 def _name(text: str, missing: Problem) -> str:
-    name = _plain(text, NAME_LIMIT).translate(LOOK_ALIKES)
+    name = one_line(text, NAME_LIMIT).translate(LOOK_ALIKES)
     if not name:
         raise missing
-    _refuse_link(name)
+    refuse_link(name)
     _refuse_symbols(name)
     if not fold(name):
         raise Problem(missing.code, N_("Enter a name with at least one letter"))
@@ -194,7 +194,7 @@ def _name(text: str, missing: Problem) -> str:
     return name
 
 
-def _refuse_link(name: str) -> None:
+def refuse_link(name: str) -> None:
     """J.R. passes, St.John and evil.com do not: no web address ends in a dot and one letter."""
     unmarked = "".join(c for c in name if not unicodedata.category(c).startswith("M"))
     if NAME_LINK.search(unmarked):

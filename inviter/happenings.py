@@ -31,6 +31,7 @@ class Kind(StrEnum):
     FILES = "files"
     LOOKS = "looks"
     ACCOUNTS = "accounts"
+    SETTINGS = "settings"
 
 
 KINDS: dict[Kind, tuple[Action, ...]] = {
@@ -52,6 +53,7 @@ KINDS: dict[Kind, tuple[Action, ...]] = {
     Kind.FILES: (Action.UPLOADED, Action.IMPORTED, Action.IMPORT_CANCELLED),
     Kind.LOOKS: (Action.VIEWED, Action.EXPORTED),
     Kind.ACCOUNTS: (Action.SECOND_FACTOR_RESET,),
+    Kind.SETTINGS: (Action.SETTINGS_CHANGED,),
 }
 
 

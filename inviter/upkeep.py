@@ -9,14 +9,27 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from inviter import clock, doubt, erasing, invitations, outbox, pauses, rotation, team, verifying
+from inviter import (
+    clinic_settings,
+    clock,
+    doubt,
+    erasing,
+    invitations,
+    outbox,
+    pauses,
+    rotation,
+    team,
+    verifying,
+)
 from inviter.bulk import Reader
+from inviter.clinic_settings import LIMITS
 from inviter.config import Config
 from inviter.db import db, reading
 from inviter.keys import Keys
 from inviter.models import Clinic
 from inviter.rotation import What
 
+DAYS, KEPT, MINUTES = (click.IntRange(*each) for each in LIMITS.values())
 SEALED = (What.CODES, What.SECOND_FACTORS, What.DRAFTS)
 LEFT = {
     What.UNREADABLE: "could not be opened: the secret that sealed them is not in OLD_SECRET_KEYS.",
@@ -31,11 +44,11 @@ def init(app: Flask, *, check: Callable[[Flask], None]) -> None:
 
     @app.cli.command("set-clinic")
     @click.argument("clinic")
-    @click.option("--expiry-days", type=click.IntRange(1, 90), help="Of new invitations.")
-    @click.option("--idle-minutes", type=click.IntRange(15, 480), help="Until who is idle is out.")
+    @click.option("--expiry-days", type=DAYS, help="Of new invitations.")
+    @click.option("--idle-minutes", type=MINUTES, help="Until who is idle is out.")
     @click.option(
         "--keep-contacts-days",
-        type=click.IntRange(3, 90),
+        type=KEPT,
         help="Until email and number of who was removed or let it expire are erased.",
     )
     @with_appcontext
@@ -128,9 +141,8 @@ def _clinic(slug: str) -> Clinic:
 
 
 def _set(clinic: Clinic, own: dict[str, int | None]) -> str:
-    for name, value in own.items():
-        if value is not None:
-            setattr(clinic, name, value)
+    wanted = {name: value for name, value in own.items() if value is not None}
+    clinic_settings.change(clinic, wanted, by=None, now=clock.now())
     db.session.commit()
     return ", ".join(f"{name.replace('_', ' ')}: {getattr(clinic, name)}" for name in sorted(own))
 

@@ -70,11 +70,17 @@ def test_a_new_clinic_starts_with_what_the_settings_say(settings: Config) -> Non
 
 
 WRONG = [
-    (["!!!", "--admin", "jo@example.org"], "A clinic's name needs letters a to z or digits."),
+    (["!!!", "--admin", "jo@example.org"], "Enter the name of the clinic"),
+    (["Больница", "--admin", "jo@example.org"], "A clinic's name needs letters a to z or digits."),
+    (["win.com", "--admin", "jo@example.org"], "Enter only a name, not a web or email address."),
     (["Elan", "--admin", "jo@"], "Check this email address: jo@."),
     (["Elan", "--admin", " "], "Give the admin's email with --admin."),
     (["Elan", "--admin", "jo@example.org"], "Give the admin's name, which patients read,"),
-    (["E" * 101, "--admin", "jo@example.org"], "Use at most 100 characters for a name."),
+    (["E" * 101, "--admin", "jo@example.org"], "Shorten this to 100 characters or fewer"),
+    (
+        ["Elan", "--admin", "jo@example.org", "--admin-name", "J" * 101],
+        "Use at most 100 characters for a name.",
+    ),
     (
         ["Elan", "--admin", "jo@example.org", "--time-zone", "Mars"],
         "There is no time zone Mars; try America/Regina.",

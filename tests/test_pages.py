@@ -85,6 +85,8 @@ def test_staff_pages(ana: Person) -> None:
     check(ana, "imports")
     page.goto("/c/northside/activity")
     check(ana, "activity")
+    page.goto("/c/northside/settings")
+    check(ana, "settings")
     page.goto("/account")
     check(ana, "account")
     page.goto("/account/password")

@@ -29,6 +29,7 @@ USE_CASES = (
         "activity",
         "budgets",
         "claiming",
+        "clinic_settings",
         "conditions",
         "daily_texts",
         "doubt",

@@ -17,6 +17,7 @@ from inviter.web import (
     activity,
     assets,
     auth,
+    clinic_settings,
     columns,
     drafts,
     erasing,
@@ -82,6 +83,7 @@ def init(app: Flask) -> None:
     for module in (
         accounts,
         activity,
+        clinic_settings,
         columns,
         drafts,
         erasing,

@@ -21,6 +21,7 @@ KINDS = {
     Kind.FILES: N_("Files"),
     Kind.LOOKS: N_("Looking and exporting"),
     Kind.ACCOUNTS: N_("Accounts"),
+    Kind.SETTINGS: N_("Settings"),
 }
 
 SENTENCES: dict[tuple[str, ...], str] = {
@@ -59,6 +60,17 @@ SENTENCES: dict[tuple[str, ...], str] = {
     (Action.VIEWED, View.IMPORT): N_("%(by)s looked at the rows of %(file)s"),
     (Action.VIEWED, View.ACTIVITY): N_("%(by)s looked at Activity"),
     (Action.SECOND_FACTOR_RESET,): N_("The authenticator app of %(member)s was reset"),
+    (Action.SETTINGS_CHANGED,): N_("%(by)s changed settings: %(settings)s"),
+}
+
+SETTINGS = {
+    "name": N_("name"),
+    "phone": N_("phone number"),
+    "email": N_("email for replies"),
+    "time_zone": N_("time zone"),
+    "expiry_days": N_("days until invitations expire"),
+    "keep_contacts_days": N_("days until contacts are erased"),
+    "idle_minutes": N_("minutes until sign-out"),
 }
 
 
@@ -70,6 +82,9 @@ def sentence(row: Happening, people: dict[int, str]) -> str:
         "file": row.file or _("a file"),
         "count": f"{row.details.get('count', row.details.get('rows', 0)):,}",
         "reason": formats.reason(row.details.get("reason")),
+        "settings": ", ".join(
+            formats.word(SETTINGS[each]) for each in row.details.get("settings", ())
+        ),
         "member": people.get(row.details.get("member_id", 0)) or _("someone"),
     }
     template = SENTENCES.get((row.action, *_told(row)))
@@ -83,6 +98,10 @@ def patient(row: Happening) -> str:
 
 def kind(value: Kind) -> str:
     return formats.word(KINDS[value])
+
+
+def _setting(name: str) -> str:
+    return formats.word(SETTINGS[name])
 
 
 def _told(row: Happening) -> list[str]:

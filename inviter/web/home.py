@@ -18,7 +18,9 @@ PAGES = {
     "invite": "invite.page",
     "patients": "listing.patients",
     "imports": "imports.index",
+    "settings": "settings.page",
 }
+FOR_ADMINS = ("activity.page", "settings.page")
 
 
 @bp.get("/")
@@ -38,7 +40,7 @@ def switch() -> Response:
     """Select Clinic: the same page of another clinic of one's own."""
     clinic = guards.clinic_at(request.args.get("to", ""))
     page = PAGES.get(request.args.get("page", ""), "invite.page")
-    if page == "activity.page" and not g.memberships[clinic].is_admin:
+    if page in FOR_ADMINS and not g.memberships[clinic].is_admin:
         page = "invite.page"
     flash(_("Now showing %(clinic)s", clinic=clinic.name), "live")
     return redirect(url_for(page, slug=clinic.slug), 303)

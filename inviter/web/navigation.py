@@ -111,8 +111,9 @@ def _places(clinic: Clinic) -> list[Place]:
     ]
     member: Membership | None = g.memberships.get(clinic)
     if member and member.is_admin:
-        happened = url_for("activity.page", slug=clinic.slug)
-        places.append(Place(_("Activity"), happened, here == "activity"))
+        for label, its in ((_("Activity"), "activity"), (_("Settings"), "settings")):
+            url = url_for(f"{its}.page", slug=clinic.slug)
+            places.append(Place(label, url, here == its))
     if "mailbox" in current_app.blueprints:
         mailbox = url_for("mailbox.mailbox")
         places.append(Place(_("Mailbox (demo)"), mailbox, here == "mailbox"))

@@ -186,6 +186,7 @@ WAYS: dict[Action, list[dict[str, object]]] = {
     Action.CONTACT_CHANGED: [{"fields": ["email"], "code_changed": False}],
     Action.CODE_GIVEN: [{"how": "in person", "to": "patient"}],
     Action.SECOND_FACTOR_RESET: [{"member_id": 7}],
+    Action.SETTINGS_CHANGED: [{"settings": list(happened.SETTINGS)}],
 }
 
 

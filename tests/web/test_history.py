@@ -34,7 +34,7 @@ DETAILS: dict[Action, list[dict[str, object]]] = {
 }
 OF_A_CLINIC = (
     *(Action.EXPORTED, Action.UPLOADED, Action.IMPORT_CANCELLED, Action.SECOND_FACTOR_RESET),
-    Action.VIEWED,
+    *(Action.VIEWED, Action.SETTINGS_CHANGED),
 )
 OF_AN_INVITATION = [each for each in Action if each not in OF_A_CLINIC]
 

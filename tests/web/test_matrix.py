@@ -84,6 +84,7 @@ ROUTES = {
     "/c/<slug>/invite/rows": STAFF,
     "/c/<slug>/patients": STAFF,
     "/c/<slug>/patients/<id:patient_id>/remove": STAFF,
+    "/c/<slug>/settings": ADMINS_LOOK,
     "/c/<slug>/template.csv": STAFF,
     "/csp-report": MACHINES,
     "/forgot-password": EVERYONE,
