@@ -60,7 +60,8 @@ class SettingsForm(FlaskForm):
 @bp.route("", methods=["GET", "POST"])
 def page(slug: str) -> BaseResponse:
     guards.admins_only()
-    form = SettingsForm(request.form, obj=g.clinic)
+    known = g.clinic if request.method == "GET" else None
+    form = SettingsForm(request.form, obj=known)
     if not form.validate_on_submit():
         errors = forms.errors_of(form)
         status = 422 if errors else 200

@@ -35,6 +35,7 @@ LATE = 0.2
 """So many are said only when all else is over."""
 BEAT = 0.3  # seconds
 LONG = 10  # seconds
+PATIENCE = 60  # seconds
 
 
 class Reporter(threading.Thread):
@@ -58,13 +59,10 @@ class Reporter(threading.Thread):
         """Once nothing more will be accepted: all that is left is said, the late ones last."""
         self._enough.set()
         self.join()
-        until = time.monotonic() + 60
         for _ in range(2):
             self._hear()
-            while self._waiting and time.monotonic() < until:
-                self._report()
-            self._waiting, self._late = [*self._waiting, *self._late], []
-        assert not self._waiting, "the web does not listen"
+            self._say_all()
+            self._waiting, self._late = self._late, []
 
     def expected(self, attempts: Iterable[str]) -> DeliveryState | None:
         """What a message must be after these reports; None where they leave it open."""
@@ -72,6 +70,15 @@ class Reporter(threading.Thread):
         if said & {"bounce", "dropped"}:
             return DeliveryState.FAILED
         return DeliveryState.DELIVERED if "delivered" in said else None
+
+    def _say_all(self) -> None:
+        """However long it takes, as long as the web takes something now and then."""
+        until, left = time.monotonic() + PATIENCE, len(self._waiting)
+        while self._waiting:
+            self._report()
+            if len(self._waiting) < left:
+                until, left = time.monotonic() + PATIENCE, len(self._waiting)
+            assert time.monotonic() < until, "the web does not listen"
 
     def _hear(self) -> None:
         if not self._accepted.exists():

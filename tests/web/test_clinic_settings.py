@@ -91,6 +91,15 @@ def test_bad_input_is_told_at_its_field_and_nothing_is_changed(
     assert told(app) == []
 
 
+def test_what_is_not_sent_is_asked_for(app: Flask, ana: Visitor, cast: Cast) -> None:
+    page = ana.open(PAGE)
+    page.post(PAGE, {"csrf_token": page.csrf_token, "idle_minutes": "60"})
+    assert page.status == 422
+    assert list(page.errors) == ["name", "time_zone", "expiry_days", "keep_contacts_days"]
+    assert kept(app, "name", "idle_minutes") == ["Northside Family Clinic", 30]
+    assert told(app) == []
+
+
 def test_who_is_no_admin_neither_sees_nor_changes_them(
     app: Flask, visitor: Visitor, cast: Cast
 ) -> None:
