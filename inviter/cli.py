@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
-from zoneinfo import available_timezones
 
 import click
 from flask import Flask
@@ -238,9 +237,8 @@ def _create_clinic(
 ) -> User:
     if len(admin_name or "") > NAME_LIMIT:
         raise click.ClickException(f"Use at most {NAME_LIMIT} characters for a name.")
-    if time_zone not in available_timezones():
-        raise click.ClickException(f"There is no time zone {time_zone}; try America/Regina.")
     try:
+        time_zone = clinic_settings.time_zone(time_zone)
         name, email = clinic_settings.name(name), contacts.email(admin)
     except contacts.Problem as problem:
         raise click.ClickException(str(problem)) from None

@@ -137,6 +137,12 @@ def phone(text: str, regions: Sequence[str]) -> Phone | None:
     return Phone(phonenumbers.format_number(number, PhoneNumberFormat.E164), typed, can_text)
 
 
+def without_extension(number: str) -> str:
+    """What one dials first."""
+    extension = EXTENSION.search(number)
+    return number[: extension.start() + 1] if extension else number
+
+
 def show_phone(e164: str, regions: Sequence[str]) -> str:
     """A number that `phone` made, as one dials it from `regions[0]`."""
     number = phonenumbers.parse(e164)

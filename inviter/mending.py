@@ -119,9 +119,11 @@ def discard(made: Import, *, by: User, now: datetime) -> None:
 
 
 def _hold(made: Import, now: datetime) -> None:
-    """Two people at one file take turns, and nobody confirms it meanwhile."""
+    """Two people at one file take turns, and nobody confirms it, or forgets who is in it,
+    meanwhile."""
     query = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
     db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()
+    duplicates.one_at_a_time(made.clinic_id)
     if not imports.can_be_finished(made, now):
         raise Finished
 

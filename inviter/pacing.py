@@ -65,4 +65,4 @@ class Troubles:
 
 def is_answer(result: Result) -> bool:
     """Whether the sender did its work: took the message, or said for good that it does not."""
-    return result.called and result.answer != Answer.UNKNOWN and not result.again
+    return result.answer != Answer.UNKNOWN and not result.again

@@ -88,8 +88,8 @@ def settle(claimed: Claimed, result: Result, *, now: datetime) -> bool:
     return bool(settle_all([Ended(claimed, result)], now=now))
 
 
-def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
-    """Write down how calls ended, in one transaction; of how many that was still ours to say.
+def settle_all(calls: Sequence[Ended], *, now: datetime) -> list[Ended]:
+    """Write down how calls ended, in one transaction; those of which that was still ours to say.
 
     What staff or the patient have overtaken meanwhile is not tried again. Who finishes after the
     lease has lapsed may still turn doubt into certainty: the claim is the same. Only a person's
@@ -99,7 +99,7 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
     does: whoever settles waits for others, and never in a circle.
     """
     if not calls:
-        return 0
+        return []
     for_invitations = _lock_invitations(calls)
     held = _lock_deliveries(calls)
     moved = []
@@ -116,7 +116,7 @@ def settle_all(calls: Sequence[Ended], *, now: datetime) -> int:
     change_each(Attempt.__table__, ("clinic_id", "id"), [_end(call, now) for call in calls])
     tell_all([(call.claimed.delivery, to, call.result.reason) for call, (to, _) in moved], now)
     _keep_opt_outs(calls, now)
-    return len(moved)
+    return [call for call, _ in moved]
 
 
 def give_back(calls: Sequence[Ended]) -> None:
@@ -246,7 +246,7 @@ ACTIONS = {
 }
 
 
-def tell_all(moved: Sequence[tuple[Delivery, DeliveryState, str | None]], now: datetime) -> None:
+def tell_all(moved: Sequence[tuple[Any, DeliveryState, str | None]], now: datetime) -> None:
     """Keep on the invitations what their deliveries amount to now, and record the changes."""
     of_invitations = [each for each in moved if each[0].invitation_id is not None]
     if not of_invitations:

@@ -4,6 +4,7 @@ that are replaced, a backup that was restored, the record of who did what."""
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import click
 from flask import Flask
@@ -24,12 +25,13 @@ from inviter import (
 from inviter.bulk import Reader
 from inviter.clinic_settings import LIMITS
 from inviter.config import Config
+from inviter.contacts import Problem
 from inviter.db import db, reading
 from inviter.keys import Keys
 from inviter.models import Clinic
 from inviter.rotation import What
 
-DAYS, KEPT, MINUTES = (click.IntRange(*each) for each in LIMITS.values())
+RANGES = {name: click.IntRange(*limits) for name, limits in LIMITS.items()}
 SEALED = (What.CODES, What.SECOND_FACTORS, What.DRAFTS)
 LEFT = {
     What.UNREADABLE: "could not be opened: the secret that sealed them is not in OLD_SECRET_KEYS.",
@@ -44,15 +46,19 @@ def init(app: Flask, *, check: Callable[[Flask], None]) -> None:
 
     @app.cli.command("set-clinic")
     @click.argument("clinic")
-    @click.option("--expiry-days", type=DAYS, help="Of new invitations.")
-    @click.option("--idle-minutes", type=MINUTES, help="Until who is idle is out.")
+    @click.option("--expiry-days", type=RANGES["expiry_days"], help="Of new invitations.")
+    @click.option("--idle-minutes", type=RANGES["idle_minutes"], help="Until who is idle is out.")
     @click.option(
         "--keep-contacts-days",
-        type=KEPT,
+        type=RANGES["keep_contacts_days"],
         help="Until email and number of who was removed or let it expire are erased.",
     )
+    @click.option(
+        "--time-zone",
+        help="Of the times that are shown. What was sent expires at the moment it did before.",
+    )
     @with_appcontext
-    def set_clinic_command(clinic: str, **own: int | None) -> None:
+    def set_clinic_command(clinic: str, **own: Any) -> None:
         """Change what is CLINIC's own to say, by its short name in addresses; says how it is."""
         check(app)
         click.echo(_set(_clinic(clinic), own))
@@ -120,7 +126,10 @@ def _add_for_activity(app: Flask, check: Callable[[Flask], None]) -> None:
     @activity_group.command("verify")
     @with_appcontext
     def verify_command() -> None:
-        """Say whether any line was changed, taken away or put in since it was sealed."""
+        """Say whether any line was changed, taken away or put in since it was sealed.
+
+        Also whether lines wait for their seal for over an hour, as where no worker runs.
+        """
         check(app)
         counts = verifying.Counts()
         well = True
@@ -140,8 +149,12 @@ def _clinic(slug: str) -> Clinic:
     return clinic
 
 
-def _set(clinic: Clinic, own: dict[str, int | None]) -> str:
+def _set(clinic: Clinic, own: dict[str, Any]) -> str:
     wanted = {name: value for name, value in own.items() if value is not None}
+    try:
+        clinic_settings.time_zone(wanted.get("time_zone", clinic.time_zone))
+    except Problem as problem:
+        raise click.ClickException(str(problem)) from None
     clinic_settings.change(clinic, wanted, by=None, now=clock.now())
     db.session.commit()
     return ", ".join(f"{name.replace('_', ' ')}: {getattr(clinic, name)}" for name in sorted(own))

@@ -19,6 +19,8 @@ from inviter.models import NO_CLINIC, Activity, Clinic, Seal, SealHead
 from inviter.scope import across_clinics
 from inviter.seals import HEAD, LOOK_BACK, SEAL, SETTLE, text_of, text_of_head, unpack
 
+UNSEALED = "was put in among older ones, or its seal is gone"
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -56,7 +58,7 @@ def troubles(*, keys: Keys, counts: Counts, now: datetime) -> Iterator[Trouble]:
     yield from _of_heads(heads, [each.slug for each in clinics if each.id not in heads], keys)
     for clinic in clinics:
         chain = _Chain(clinic, heads.get(clinic.id))
-        yield from _of_clinic(chain, keys, counts)
+        yield from _of_clinic(chain, keys, counts, now)
         yield from _of_overdue(chain, now)
 
 
@@ -77,7 +79,7 @@ def _of_heads(heads: dict[int, Row[Any]], without: list[str], keys: Keys) -> Ite
         yield Trouble("", "all chains", f"there are {there}, and only {said} are counted")
 
 
-def _of_clinic(chain: _Chain, keys: Keys, counts: Counts) -> Iterator[Trouble]:
+def _of_clinic(chain: _Chain, keys: Keys, counts: Counts, now: datetime) -> Iterator[Trouble]:
     slug, head = chain.clinic.slug, chain.head
     length = head.number if head else 0
     if head and not _is_head(head, keys):
@@ -92,7 +94,7 @@ def _of_clinic(chain: _Chain, keys: Keys, counts: Counts) -> Iterator[Trouble]:
         yield Trouble(slug, _seals_between(chain.number + 1, length), "gone, at the end")
     if chain.number and not head:
         yield Trouble(slug, "the chain", "how long it is is gone")
-    yield from _of_unsealed(chain, counts)
+    yield from _of_unsealed(chain, counts, now)
     counts.clinics += 1
     counts.sealed += chain.sealed
 
@@ -117,7 +119,7 @@ def _of_seal(chain: _Chain, seal: Row[Any], keys: Keys) -> Iterator[Trouble]:
         yield Trouble(slug, where, "a line, this seal or the one before it was changed")
 
 
-def _of_unsealed(chain: _Chain, counts: Counts) -> Iterator[Trouble]:
+def _of_unsealed(chain: _Chain, counts: Counts, now: datetime) -> Iterator[Trouble]:
     """What stands among sealed lines and was not there when they were sealed."""
     clinic_id, last_id = chain.clinic.id, chain.head.last_id if chain.head else 0
     of_clinic = Activity.clinic_id == clinic_id
@@ -127,11 +129,12 @@ def _of_unsealed(chain: _Chain, counts: Counts) -> Iterator[Trouble]:
     if (db.session.scalar(up_to) or 0) <= chain.sealed:
         return
     sealed = {each for seal in _seals(chain) for each in _readable(seal.ids)}
-    old = Activity.id <= last_id - id_span(LOOK_BACK)
+    may_come_late = last_id > id_at(now - 3 * LOOK_BACK - SETTLE)
+    old = Activity.id <= last_id - (id_span(LOOK_BACK) if may_come_late else 0)
     lines = db.session.scalars(select(Activity.id).where(of_clinic, old).order_by(Activity.id))
     for each in lines:
         if each not in sealed:
-            yield Trouble(chain.clinic.slug, f"line {each}", "was put in among older ones")
+            yield Trouble(chain.clinic.slug, f"line {each}", UNSEALED)
 
 
 def _of_overdue(chain: _Chain, now: datetime) -> Iterator[Trouble]:

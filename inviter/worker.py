@@ -22,7 +22,7 @@ from inviter.crew import POLL, keep_at
 from inviter.daily_texts import DailyTexts
 from inviter.db import db, reading, server_now
 from inviter.messages import Messages
-from inviter.models import Answer, Channel, Delivery, Kind, Pause
+from inviter.models import Answer, Channel, Delivery, Kind
 from inviter.pacing import Pace, Troubles, is_answer
 from inviter.reports import EXPIRED, OPTED_OUT
 from inviter.senders import Sender
@@ -64,7 +64,8 @@ class Worker:
         self._paces = {channel: Pace(rate) for channel, rate in (rates or {}).items()}
         self._daily = daily
         self._troubles = Troubles()
-        self._probed: set[Channel] = set()
+        self._probes: dict[Channel, str] = {}
+        """The attempt that may end the pause of a channel."""
         self._look_at = 0.0
         self._wake, self._stopping = threading.Event(), threading.Event()
 
@@ -106,8 +107,9 @@ class Worker:
             room = self._threads * AHEAD - len(self._in_hand)
             can_claim = room >= self._threads
             if can_claim and time.monotonic() >= self._look_at:
-                is_more = self._take(room, now=server_now()) == room
-                self._look_at = 0.0 if is_more else time.monotonic() + POLL
+                self._look_at = time.monotonic() + POLL
+                if self._take(room, now=server_now()) == room:
+                    self._look_at = 0.0
         if not can_claim or self._look_at:
             self._wake.wait(POLL)
         return GATHER if self._in_hand else 0
@@ -129,12 +131,16 @@ class Worker:
             db.session.commit()
         if not waiting:
             return 0
-        taken: list[Delivery] = []
-        for channel, most in _shares(waiting, room):
-            left = min(most, room - len(taken))
-            taken += self._claim(channel, left, paused.get(channel), now) if left else []
+        in_trouble = sorted(paused.keys() & set(waiting))  # all workers in this order
+        probing = [each for each in in_trouble if pauses.take_probe(paused[each], now=now)]
+        taken = [one for each in probing for one in self._claim(each, 1, now)]
+        for channel, most in _shares([each for each in waiting if each not in paused], room):
+            taken += self._claim(channel, min(most, room - len(taken)), now)
         claimed = claiming.begin(taken, now=now, daily=self._daily)
-        self._give_back(taken, claimed, paused)
+        self._give_back(taken, claimed, probing)
+        for each in claimed:
+            if each.delivery.channel in probing:
+                self._probes[each.delivery.channel] = each.attempt_id
         db.session.commit()  # before the first call: all that may be called is written down
         db.session.expunge_all()  # the threads read these rows: no session may reload them
         self._channels.rotate()
@@ -145,16 +151,9 @@ class Worker:
             call.add_done_callback(lambda _: self._wake.set())
         return len(taken)
 
-    def _claim(
-        self, channel: Channel, most: int, pause: Pause | None, now: datetime
-    ) -> list[Delivery]:
+    def _claim(self, channel: Channel, most: int, now: datetime) -> list[Delivery]:
         pace = self._paces.get(channel)
         most = min(most, pace.allows()) if pace else most
-        if pause is not None:
-            most = min(most, 1)
-            if not most or not pauses.take_probe(pause, now=now):
-                return []
-            self._probed.add(channel)
         taken = claiming.take(most, now=now, channel=channel) if most else []
         if pace:
             pace.spend(len(taken))
@@ -164,15 +163,19 @@ class Worker:
         self,
         taken: Sequence[Delivery],
         claimed: Sequence[Claimed],
-        paused: Mapping[Channel, Pause],
+        probing: Collection[Channel],
     ) -> None:
-        """What is put off to another day uses up neither a probe nor the pace."""
+        """What is put off to another day, or waits for its turn, uses up neither a probe nor the
+        pace."""
         called = Counter(each.delivery.channel for each in claimed)
         for channel, put_off in (Counter(each.channel for each in taken) - called).items():
             if channel in self._paces:
                 self._paces[channel].spend(-put_off)
-            if channel in paused and not called[channel]:
+        for channel in probing:
+            if not called[channel]:
                 pauses.give_probe_back(channel)
+        if any(each.channel in probing and not called[each.channel] for each in taken):
+            self._look_at = 0.0  # another may be called
 
     def _settle(self, ended: Collection[Future[Result]], tell_time: Callable[[], datetime]) -> None:
         """Write down answers, or keep at it: a database that is busy or restarts costs time.
@@ -197,9 +200,9 @@ class Worker:
         """Whether that is done with: one that can't be written keeps none of the others."""
         try:
             now = tell_time()
-            settling.settle_all(calls, now=now)
+            moved = settling.settle_all(calls, now=now)
             self._pause_or_resume(calls, now)
-            settling.give_back(calls)
+            settling.give_back(moved)
             db.session.commit()
         except OperationalError as error:
             db.session.rollback()
@@ -216,18 +219,22 @@ class Worker:
         return True
 
     def _pause_or_resume(self, calls: list[Ended], now: datetime) -> None:
-        """A sender in trouble is paused as a whole, until one that was called since answers."""
-        for channel, reason in self._troubles.of(calls).items():
+        """A sender in trouble is paused as a whole, until a probe of it is answered.
+
+        What was called before the pause and ends after it neither ends it nor uses up the probe.
+        """
+        for channel, reason in sorted(self._troubles.of(calls).items()):
             log.warning("channel paused", channel=channel, reason=reason)
             pauses.begin(channel, reason, now=now)
-        for call in calls:
+        for call in sorted(calls, key=lambda each: each.claimed.delivery.channel):
             channel = call.claimed.delivery.channel
-            if channel in self._probed and not call.result.called:
+            if self._probes.get(channel) != call.claimed.attempt_id:
+                continue
+            if not call.result.called:
                 pauses.give_probe_back(channel)
-            elif channel in self._probed and is_answer(call.result):
-                if pauses.end(channel, called_at=call.claimed.at):
-                    log.info("channel goes on", channel=channel)
-                self._probed.discard(channel)
+                self._look_at = 0.0
+            elif is_answer(call.result) and pauses.end(channel, called_at=call.claimed.at):
+                log.info("channel goes on", channel=channel)
 
     def _send(self, claimed: Claimed, begin_by: float) -> Result:
         """In a thread of the pool, with an app context of its own."""

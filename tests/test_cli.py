@@ -83,7 +83,7 @@ WRONG = [
     ),
     (
         ["Elan", "--admin", "jo@example.org", "--time-zone", "Mars"],
-        "There is no time zone Mars; try America/Regina.",
+        "There is no time zone Mars; try America/Regina",
     ),
 ]
 

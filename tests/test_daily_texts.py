@@ -88,8 +88,7 @@ def claim(daily: DailyTexts, now: datetime, limit: int = 100) -> list[Claimed]:
 
 def settle(claimed: Sequence[Claimed], result: Result, now: datetime) -> None:
     calls = [Ended(each, result) for each in claimed]
-    settling.settle_all(calls, now=now)
-    settling.give_back(calls)
+    settling.give_back(settling.settle_all(calls, now=now))
     db.session.commit()
 
 
@@ -149,6 +148,17 @@ class TestToOneNumber:
 
         assert sum(at_once(app, *[take_all] * 4)) == 9
         assert len(waiting()) == 15
+
+    def test_answers_that_are_written_twice_are_given_back_once(
+        self, texts: Texts, daily: DailyTexts, now: datetime
+    ) -> None:
+        texts(5)
+        first, *_others = claim(daily, now)
+        for _ in range(2):  # the first time, its commit was not heard of
+            settle([first], Result(Answer.REFUSED, "no-texts"), now)
+        for each in waiting():
+            each.not_before = None
+        assert len(claim(daily, now)) == 1
 
     def test_what_certainly_did_not_leave_is_not_counted(
         self, texts: Texts, daily: DailyTexts, now: datetime

@@ -1,7 +1,10 @@
 """A patient is forgotten: nothing names them any more, and what was done is still told."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
 from flask import Flask
@@ -32,6 +35,7 @@ from inviter.roster import Fate, check
 from inviter.spreadsheets import Row
 from inviter.status import DeliveryState
 from tests.factories import Cast, account, invite, recipient
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -139,6 +143,33 @@ def test_a_page_that_was_opened_before_writes_nothing_back(
     ]
 
 
+def test_who_is_being_forgotten_is_not_written_back_by_who_mends_meanwhile(
+    app: Flask, cast: Cast, keys: Keys, canary: Invitation, now: datetime
+) -> None:
+    """On PostgreSQL; SQLite has one writer."""
+    first, last = NAME.split()
+    upload(cast, now, Row(2, first, last, EMAIL, ""))
+    begins = Event()
+
+    def mend() -> None:
+        begins.set()
+        with app.app_context():
+            made = db.session.scalars(select(Import)).one()
+            shown = [Cells(2, first, last, "other@example.org", "")]
+            mending.mend(made, shown, regions=REGIONS, now=now)
+            db.session.commit()
+
+    erasing.erase(canary, by=cast.ana, keys=keys, reader=Reader(REGIONS), now=now)
+    with ThreadPoolExecutor() as pool:
+        mended = pool.submit(mend)
+        assert begins.wait(LONG)
+        time.sleep(0.3)  # it has got as far as it can
+        db.session.commit()
+        mended.result()
+    (row,) = db.session.scalars(select(ImportRow)).all()
+    assert (row.first_name, row.email, row.name_key, row.fate) == ("", "", "", Fate.SKIPPED)
+
+
 def test_the_record_stays_as_it_was_and_tells_of_it(
     cast: Cast, keys: Keys, canary: Invitation, now: datetime
 ) -> None:
@@ -224,8 +255,17 @@ def test_a_clinics_own_settings_are_changed_and_told(app: Flask, cast: Cast) -> 
     db.session.commit()
     asked = ["set-clinic", "northside", "--keep-contacts-days", "7"]
     done = app.test_cli_runner().invoke(args=asked)
-    assert done.output == "expiry days: 30, idle minutes: 30, keep contacts days: 7\n"
-    refused = app.test_cli_runner().invoke(args=[*asked[:3], "2"])
+    assert done.output == (
+        "expiry days: 30, idle minutes: 30, keep contacts days: 7, time zone: America/Regina\n"
+    )
+    asked = [*asked[:2], "--time-zone", "Mars/Olympus"]
+    refused = app.test_cli_runner().invoke(args=asked)
+    assert refused.output == "Error: There is no time zone Mars/Olympus; try America/Regina\n"
+    db.session.rollback()
+    done = app.test_cli_runner().invoke(args=[*asked[:3], "America/Toronto"])
+    assert done.output.endswith("time zone: America/Toronto\n")
+    asked = ["set-clinic", "northside", "--keep-contacts-days"]
+    refused = app.test_cli_runner().invoke(args=[*asked, "2"])
     assert refused.exit_code == 2
     assert "3<=x<=90" in refused.output
 

@@ -238,7 +238,18 @@ def test_a_line_put_in_among_old_ones_is_found(lines: list[int], cast: Cast, key
     before = clock.now() - timedelta(hours=3)
     old = {"clinic_id": cast.northside.id, "id": id_at(before), "at": before}
     meddle(insert(Activity).values(**old, action=Action.REMOVED, details={}))
-    assert found(keys) == [("northside", f"line {id_at(before)}", "was put in among older ones")]
+    assert found(keys) == [("northside", f"line {id_at(before)}", verifying.UNSEALED)]
+
+
+def test_a_line_put_in_just_before_the_last_is_found_once_none_may_come_late(
+    lines: list[int], cast: Cast, keys: Keys
+) -> None:
+    shortly_before = clock.now() - timedelta(minutes=20)
+    new = {"clinic_id": cast.northside.id, "id": id_at(shortly_before), "at": shortly_before}
+    meddle(insert(Activity).values(**new, action=Action.REMOVED, details={}))
+    assert found(keys) == []
+    place = f"line {id_at(shortly_before)}"
+    assert found(keys, after=2 * OVERDUE) == [("northside", place, verifying.UNSEALED)]
 
 
 def test_one_that_was_committed_late_is_sealed_and_no_sign_of_meddling(

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,7 +46,7 @@ from inviter.senders.mailbox import Mailbox
 from inviter.senders.sendgrid import SendGrid
 from inviter.senders.smtp import Smtp
 from inviter.senders.twilio import Twilio
-from inviter.settling import Result
+from inviter.settling import NOT_CALLED, Result
 from inviter.status import DeliveryState, Sending
 from inviter.web import auth
 from inviter.worker import AHEAD, Worker
@@ -54,11 +55,11 @@ from tests.factories import Cast, claim, invite, recipient
 from tests.fakes.sendgrid import ACCEPT_THEN_HANG, Reply, StandIn
 from tests.fakes.twilio import ACCOUNT
 from tests.fakes.twilio import StandIn as TwilioStandIn
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.usefixtures("context")
 
 SOON = 0.3  # seconds
-LONG = 20  # seconds, for what will happen unless something is broken
 ACCEPTED = Result(Answer.ACCEPTED)
 UNKNOWN = Result(Answer.UNKNOWN, "no-answer")
 
@@ -329,6 +330,20 @@ class TestTrouble:
         assert calls.to == ["ada@example.org", "mei@example.org"]
         left = text("SELECT state FROM delivery WHERE id = :id")
         assert db.session.scalar(left, {"id": ben}) == QUEUED
+
+    def test_one_that_a_later_version_was_sending_is_in_doubt_and_stops_no_other(
+        self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
+    ) -> None:
+        (left,) = claim(1, now=now, channel=Channel.EMAIL)
+        its = {"id": left.delivery.id}
+        later = text("UPDATE delivery SET kind = 'reminder of 2031' WHERE id = :id")
+        db.session.execute(later, its)
+        db.session.commit()
+        calls = Calls()
+        work_off(worker_with(calls), now + LEASE + timedelta(seconds=1))
+        assert len(calls.to) == 2
+        state = text("SELECT state FROM delivery WHERE id = :id")
+        assert db.session.scalar(state, its) == IN_DOUBT
 
     def test_a_sender_that_breaks_leaves_doubt_and_stops_no_other(
         self, worker_with: WorkerWith, invited: list[Invitation], now: datetime
@@ -608,6 +623,20 @@ def _restarted() -> Iterator[Callable[[], None]]:
     yield begin
 
 
+class Waits(Calls):
+    """Each call lasts until it is told its answer."""
+
+    def __init__(self) -> None:
+        super().__init__(self._wait)
+        self._answers = defaultdict[str, Queue[Result]](Queue)
+
+    def end(self, to: str, answer: Result) -> None:
+        self._answers[to].put(answer)
+
+    def _wait(self, message: Message, _attempt_id: str) -> Result:
+        return self._answers[message.to].get(timeout=LONG)
+
+
 class TestRun:
     @contextmanager
     def running(self, some: Worker) -> Iterator[Thread]:
@@ -659,6 +688,29 @@ class TestRun:
             assert [each.state for each in emails_of("Ada")] == [LEAVING]
             may_end.set()
         assert states() == [SENT] * 4
+
+    def test_what_was_called_before_a_pause_neither_ends_it_nor_uses_up_its_probe(
+        self, worker_with: WorkerWith, invited: list[Invitation]
+    ) -> None:
+        calls = Waits()
+        ada, ben, mei = EMAILS
+        with self.running(worker_with(calls, threads=3)):
+            until(lambda: calls.to == EMAILS)
+            calls.end(mei, Result(Answer.REFUSED, "not-permitted", again=True))
+            until(lambda: len(fresh(select(Pause.channel))) == 1)
+            pauses.give_probe_back(Channel.EMAIL)
+            db.session.commit()
+            until(lambda: calls.to == [*EMAILS, mei])
+            calls.end(ada, NOT_CALLED)
+            calls.end(ben, ACCEPTED)
+            until(lambda: [each.state for each in emails_of("Ben")] == [SENT])
+            (pause,) = fresh(select(Pause))
+            assert pause.probe_at > pause.since
+            calls.end(mei, ACCEPTED)
+            until(lambda: fresh(select(Pause.channel)) == [])
+            until(lambda: calls.to == [ada, *EMAILS, mei])
+            calls.end(ada, ACCEPTED)
+        assert states() == [SENT] * 3
 
     def test_stopped_it_releases_what_it_had_not_begun(
         self, worker_with: WorkerWith, invited: list[Invitation]

@@ -18,7 +18,7 @@ from inviter.models import Answer
 from inviter.senders import BUSY, NO_ANSWER, NOT_PERMITTED, UNREACHABLE, Message
 from inviter.senders.calls import TIMEOUT, common_tls
 from inviter.senders.kept import IDLE, Kept
-from inviter.settling import Result
+from inviter.settling import Result, refused_here
 
 HERE = ("localhost", "127.0.0.1", "::1")
 REFERENCE_LIMIT = 100
@@ -64,7 +64,7 @@ class Smtp:
         try:
             written = _written(message, sender, attempt_id)
         except Exception:  # a line break in a header, no address: nothing has left
-            return Result(Answer.REFUSED, "not-written")
+            return refused_here("not-written")
         try:
             server = self._ready()
         except (SMTPNotSupportedError, _NotPermitted):

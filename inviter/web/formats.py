@@ -1,5 +1,6 @@
 """Facts put into words: days and moments at the clinic, statuses, what became of a message."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
@@ -30,6 +31,7 @@ def init(app: Flask) -> None:
     app.add_template_filter(day)
     app.add_template_filter(moment)
     app.add_template_filter(breakable)
+    app.add_template_filter(dialled)
 
 
 def day(at: datetime, clinic: Clinic) -> str:
@@ -55,6 +57,12 @@ def moment_utc(at: datetime) -> str:
     local = at.astimezone(UTC)
     clock = _format_datetime(local, "h:mm a", rebase=False).replace("AM", "am").replace("PM", "pm")
     return f"{_day(local.date(), language())}, {clock} UTC"
+
+
+def dialled(number: str) -> str:
+    """For a link that calls it."""
+    plain = unicodedata.normalize("NFKC", contacts.without_extension(number))
+    return "".join(str(int(c)) if c.isdecimal() else c for c in plain if c.isdecimal() or c == "+")
 
 
 def breakable(email: str) -> Markup:

@@ -82,9 +82,7 @@ def sentence(row: Happening, people: dict[int, str]) -> str:
         "file": row.file or _("a file"),
         "count": f"{row.details.get('count', row.details.get('rows', 0)):,}",
         "reason": formats.reason(row.details.get("reason")),
-        "settings": ", ".join(
-            formats.word(SETTINGS[each]) for each in row.details.get("settings", ())
-        ),
+        "settings": ", ".join(map(_setting, row.details.get("settings", ()))),
         "member": people.get(row.details.get("member_id", 0)) or _("someone"),
     }
     template = SENTENCES.get((row.action, *_told(row)))
@@ -101,7 +99,7 @@ def kind(value: Kind) -> str:
 
 
 def _setting(name: str) -> str:
-    return formats.word(SETTINGS[name])
+    return formats.word(SETTINGS.get(name, name))
 
 
 def _told(row: Happening) -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 from inviter.models import Answer
 from inviter.senders import Message
 from inviter.senders.smtp import Smtp
-from inviter.settling import Result
+from inviter.settling import Result, refused_here
 from tests.fakes import tls
 from tests.fakes.smtp import TAKE, Accepted, At, StandIn, Turn
 from tests.waiting import until
@@ -118,7 +118,7 @@ class TestMessage:
     def test_what_would_add_a_header_or_a_recipient_is_not_written(
         self, server: StandIn, message: Message, changed: dict[str, str]
     ) -> None:
-        assert send(server, replace(message, **changed)) == refused("not-written")
+        assert send(server, replace(message, **changed)) == refused_here("not-written")
         assert server.turns == 0
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from inviter.db import db
 from inviter.happenings import KINDS, PER_PAGE, Happening
 from inviter.keys import Keys
 from inviter.models import Activity, Channel, Clinic, How
-from inviter.web import activity_list, happened
+from inviter.web import activity_list, clinic_settings, happened
 from tests.conftest import NOW
 from tests.factories import Cast, invite, recipient
 from tests.test_listing import made
@@ -186,7 +186,7 @@ WAYS: dict[Action, list[dict[str, object]]] = {
     Action.CONTACT_CHANGED: [{"fields": ["email"], "code_changed": False}],
     Action.CODE_GIVEN: [{"how": "in person", "to": "patient"}],
     Action.SECOND_FACTOR_RESET: [{"member_id": 7}],
-    Action.SETTINGS_CHANGED: [{"settings": list(happened.SETTINGS)}],
+    Action.SETTINGS_CHANGED: [{"settings": [*clinic_settings.SETTINGS, "of a later version"]}],
 }
 
 
