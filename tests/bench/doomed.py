@@ -28,10 +28,9 @@ from sqlalchemy import event
 import app as composition
 from inviter import claiming, clock, config, crew, pauses, settling, worker
 from inviter import db as database
-from inviter.claiming import Claimed
 from inviter.db import db
 from inviter.messages import Messages
-from inviter.models import Channel, Pause
+from inviter.models import Channel, Delivery
 from inviter.senders import Message, Sender
 from inviter.senders.chosen import senders_for
 from inviter.senders.sendgrid import SendGrid
@@ -102,10 +101,10 @@ class DoomedWorker(worker.Worker):
         self._has_claimed = False
         event.listen(db.session, "after_commit", self._after_commit)
 
-    def _claim(self, channel: Channel, most: int, pause: Pause | None, now: Any) -> list[Claimed]:
-        claimed = super()._claim(channel, most, pause, now)
-        self._has_claimed |= bool(claimed)
-        return claimed
+    def _claim(self, channel: Channel, most: int, now: Any) -> list[Delivery]:
+        taken = super()._claim(channel, most, now)
+        self._has_claimed |= bool(taken)
+        return taken
 
     def _after_commit(self, _session: object) -> None:
         if self._has_claimed:
