@@ -132,6 +132,20 @@ def test_inviting_and_its_states(ana: Person) -> None:
     check(ana, "message")
 
 
+def test_a_new_row_takes_the_focus_as_it_appears(clerk: Person) -> None:
+    """Not a moment later, from whoever types on."""
+    page = clerk.page
+    page.evaluate(
+        """() => {
+            const note = () => { window.firstFocus ||= document.activeElement.id; };
+            new MutationObserver(note).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    page.get_by_role("button", name="+ Invite Another Patient").click()
+    expect(page.locator("#rows-1-first_name")).to_be_focused()
+    assert page.evaluate("window.firstFocus") == "rows-1-first_name"
+
+
 def test_a_message_seen_before_and_after_it_is_sent(ana: Person) -> None:
     page, dialog = ana.page, ana.page.get_by_role("dialog")
     page.goto("/c/northside/invite")
