@@ -16,7 +16,7 @@ from inviter.models import Clinic, Confirmation, Invitation, Patient
 from inviter.roster import Recipient
 from inviter.status import Moment, Status
 from inviter.team import Provider
-from inviter.web import formats, looks
+from inviter.web import formats, looks, outcomes
 
 
 class Addressee(NamedTuple):
@@ -193,9 +193,9 @@ def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Ke
     has_contact = bool(invitation.email or invitation.phone)
     return SentRow(
         name=invitation.name or formats.no_name(),
-        how=formats.how_sent(sent, has_contact=has_contact),
+        how=outcomes.how_sent(sent, has_contact=has_contact),
         status=now_is,
         status_words=formats.status(now_is),
-        detail=formats.details(sent, now_is, has_contact=has_contact),
+        detail=outcomes.details(sent, now_is, has_contact=has_contact),
         code=listing.code_of(invitation, keys=keys),
     )

@@ -9,7 +9,7 @@ from inviter.contacts import N_
 from inviter.happenings import Happening, Kind
 from inviter.models import Channel, How
 from inviter.models import Kind as MessageKind
-from inviter.web import formats, history
+from inviter.web import formats, history, outcomes
 
 EMAIL, TEXT = Channel.EMAIL, Channel.SMS
 
@@ -81,7 +81,7 @@ def sentence(row: Happening, people: dict[int, str]) -> str:
         "patient": patient(row),
         "file": row.file or _("a file"),
         "count": f"{row.details.get('count', row.details.get('rows', 0)):,}",
-        "reason": formats.reason(row.details.get("reason")),
+        "reason": outcomes.reason(row.details.get("reason")),
         "settings": ", ".join(map(_setting, row.details.get("settings", ()))),
         "member": people.get(row.details.get("member_id", 0)) or _("someone"),
     }

@@ -13,7 +13,7 @@ from inviter.daily_texts import OF_CLINIC, REASONS, TO_BLOCK, TO_NUMBER
 from inviter.invitations import Closed, GivenHow, GivenTo, InvitedAnew, NoMessage, TooLate
 from inviter.models import Channel, Clinic, How, Invitation, Kind, Patient
 from inviter.status import Status
-from inviter.web import formats
+from inviter.web import formats, outcomes
 
 EMAIL, TEXT = Channel.EMAIL, Channel.SMS
 
@@ -143,7 +143,7 @@ def entries(lines: Iterable[Line], clinic: Clinic) -> list[Entry]:
 def sentence(line: Line) -> str:
     told = (_word(line.details.get(each, False)) for each in TELLING.get(line.action, ()))
     template = SENTENCES[(line.action, *told)]
-    reason = formats.reason(line.details.get("reason"))
+    reason = outcomes.reason(line.details.get("reason"))
     said = _(template, by=line.by or _("someone"), reason=reason)
     if line.details.get("kind") == Kind.JOINED:
         return _("Notice of having joined: %(what)s", what=said)

@@ -14,7 +14,7 @@ from inviter.invitations import GivenHow, GivenTo
 from inviter.listing import Sent
 from inviter.models import Invitation, Patient
 from inviter.status import DeliveryState, Status
-from inviter.web import formats, guards, history, looks, qr
+from inviter.web import formats, guards, history, looks, outcomes, qr
 from inviter.web.addresses import Address
 from inviter.web.history import Entry
 from inviter.web.invited_rows import reached
@@ -67,18 +67,18 @@ class InvitationPage:
     @property
     def detail(self) -> Sequence[str]:
         """What became of the messages; by channel where it differs."""
-        marks = formats.marks(self._invitation)
+        marks = outcomes.marks(self._invitation)
         if not self.can_act:
             return marks
         has_contact = bool(self.email or self.phone)
-        return [*marks, *formats.details(self._sent, self.status, has_contact=has_contact)]
+        return [*marks, *outcomes.details(self._sent, self.status, has_contact=has_contact)]
 
     @property
     def problems(self) -> Sequence[str]:
         """What went wrong, by channel."""
         wrong = (DeliveryState.FAILED, DeliveryState.IN_DOUBT, DeliveryState.SUPPRESSED)
         return [
-            f"{formats.channel(each.channel)}: {formats.message(each, Status.ERROR_SENDING)}"
+            f"{outcomes.channel(each.channel)}: {outcomes.message(each, Status.ERROR_SENDING)}"
             for each in self._sent
             if each.state in wrong
         ]
@@ -164,7 +164,7 @@ class InvitationPage:
     def needs_code(self) -> bool:
         """Nothing else brings it to the patient."""
         needs = self.can_act and not self._invitation.code_given_at
-        return needs and formats.is_code_needed(self._sent)
+        return needs and outcomes.is_code_needed(self._sent)
 
     @property
     def ways(self) -> Choices:

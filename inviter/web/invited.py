@@ -13,7 +13,7 @@ from inviter import invitations, listing
 from inviter.conditions import SORTABLE, Attention, Column, Filter, Place
 from inviter.listing import COUNT_LIMIT, InvitedRow, Page
 from inviter.status import Moment
-from inviter.web import addresses, columns, formats, guards, invited_rows
+from inviter.web import addresses, columns, formats, guards, invited_rows, outcomes
 from inviter.web.addresses import Address
 from inviter.web.invited_rows import Invited, Words
 from inviter.web.pages import Pages, in_title, pages_of
@@ -142,7 +142,7 @@ class InvitedList:
         if wanted.status:
             said.append(formats.status(wanted.status))
         if wanted.attention:
-            said.append(formats.attention(wanted.attention))
+            said.append(outcomes.attention(wanted.attention))
         said += [each.name for each in self.place.providers if each.id == wanted.provider_id]
         return ", ".join(said)
 
@@ -297,7 +297,7 @@ class InvitedList:
         found = everyone if is_current else everyone.looking_for(attention=kind)
         unsorted = found.looking_for(sort=Column.INVITED, is_descending=True)
         number = f"{COUNT_LIMIT:,}+" if count > COUNT_LIMIT else f"{count:,}"
-        words = formats.attention(kind, number)
+        words = outcomes.attention(kind, number)
         return Chip(words, self._url(found), self._url(unsorted), is_current)
 
     def _shown(self, row: InvitedRow) -> Invited:

@@ -12,7 +12,7 @@ from inviter import invitations
 from inviter.listing import InvitedRow
 from inviter.models import Channel, Clinic
 from inviter.status import Status
-from inviter.web import addresses, formats, guards
+from inviter.web import addresses, formats, guards, outcomes
 
 
 class Invited(NamedTuple):
@@ -97,7 +97,7 @@ def shown(row: InvitedRow, clinic: Clinic, *, now: datetime, sms: bool, asks: bo
         code=row.code,
         is_erased=row.erased_at is not None,
         status=row.status,
-        detail=formats.row_details(row, clinic, now=now),
+        detail=outcomes.row_details(row, clinic, now=now),
         seen=str(row.generation),
         can_act=can_act,
         can_send=bool(_channels(row, sms=sms)),
@@ -117,7 +117,7 @@ def _question(row: InvitedRow, since: timedelta) -> str:
 def _needs_code(row: InvitedRow) -> bool:
     is_open = row.status in (Status.PENDING, Status.ERROR_SENDING)
     is_open = is_open and row.code is not None
-    return is_open and row.code_given_at is None and formats.is_code_needed(row.sent)
+    return is_open and row.code_given_at is None and outcomes.is_code_needed(row.sent)
 
 
 def reached(row: Any) -> Sequence[Channel]:

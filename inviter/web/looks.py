@@ -6,7 +6,7 @@ from flask import request
 
 from inviter.listing import Sent
 from inviter.status import DeliveryState
-from inviter.web import formats
+from inviter.web import outcomes
 
 LOOK = "look"
 """The argument that tells a look from a person: it keeps nobody signed in."""
@@ -29,5 +29,5 @@ def pace() -> int:
 def wait(sent: Iterable[Sent]) -> int:
     """Seconds until the next look; 0 where nothing is under way, or it was looked for long."""
     under_way = (DeliveryState.QUEUED, DeliveryState.SENDING)
-    is_moving = any(each.state in under_way and not formats.is_put_off(each) for each in sent)
+    is_moving = any(each.state in under_way and not outcomes.is_put_off(each) for each in sent)
     return WAITS[number()] if is_moving and number() < len(WAITS) else 0

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from inviter.db import db
 from inviter.models import Channel, Clinic, MailboxMessage
-from inviter.web import formats, home, letters
+from inviter.web import formats, home, letters, outcomes
 from inviter.web.fragments import respond
 
 bp = Blueprint("mailbox", __name__, url_prefix="/mailbox")
@@ -62,7 +62,7 @@ def _mail(message: MailboxMessage, clinic: Clinic) -> Mail:
     is_email = message.channel == Channel.EMAIL
     return Mail(
         to=message.sent_to if is_email else formats.phone(message.sent_to),
-        channel=formats.channel(message.channel),
+        channel=outcomes.channel(message.channel),
         subject=message.subject or _first_words(message.text),
         at=formats.moment(message.sent_at, clinic),
         url=url_for("mailbox.message", message_id=message.id),
