@@ -45,11 +45,13 @@ def confirm(
     key: str,
     by: User,
     now: datetime,
+    seen: int | None = None,
     most: int = quotas.FROM_FILES_PER_DAY,
 ) -> None:
     """Have the worker invite all that are ready. The key makes it happen once: pressed again it
-    changes nothing. Raises Overtaken, or TooMany where the clinic would have invited more than
-    `most` from files in a day; then nothing of it may be committed."""
+    changes nothing. `seen` is the revision of the rows that were shown to who asks. Raises
+    Overtaken, also where they are others now, or TooMany where the clinic would have invited more
+    than `most` from files in a day; then nothing of it may be committed."""
     confirmed = change(
         update(Import)
         .where(
@@ -59,6 +61,7 @@ def confirm(
             Import.confirm_key.is_distinct_from(key),
             Import.erased_at.is_(None),
             Import.uploaded_at > now - imports.KEEP_FOR,
+            *([] if seen is None else [Import.revision == seen]),
         )
         .values(
             state=ImportState.INVITING, confirm_key=key, confirmed_by_id=by.id, confirmed_at=now
@@ -73,15 +76,12 @@ def confirm(
 
 
 def cancel(made: Import, *, by: User, now: datetime) -> int:
-    """Stop what is not yet invited; how many that were. A batch under way is waited for."""
+    """Stop what is not yet invited, and is ready as before; how many that are. A batch under way is
+    waited for. Raises Overtaken where nothing is under way any more."""
     _hold(made)
     if made.state != ImportState.INVITING:
-        return 0
-    stopped = change(
-        update(ImportRow)
-        .where(*_rows_of(made), ImportRow.fate.in_(TO_INVITE))
-        .values(fate=Fate.SKIPPED)
-    )
+        raise Overtaken
+    stopped = imports.ready(made)
     quotas.give_back(quotas.FROM_FILES, made.clinic_id, stopped)
     made.state = ImportState.OPEN
     known = {"clinic_id": made.clinic_id, "import_id": made.id}

@@ -5,9 +5,11 @@ A row that changes is checked by the same rules as the whole file; so are those 
 of it. Refused once the file is confirmed or too old: the caller shows how it stands now.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
@@ -20,7 +22,7 @@ from inviter.roster import Checked, Fate, Seen
 
 
 class Finished(Exception):
-    """The file is confirmed, cancelled or too old: its rows stay as they are."""
+    """The file is confirmed, cancelled or too old, or the row is invited: it stays as it is."""
 
 
 class Cells(NamedTuple):
@@ -33,75 +35,103 @@ class Cells(NamedTuple):
     phone: str | None = None
     one_name: bool | None = None
     is_different: bool | None = None
+    shown: Mapping[str, Any] = MappingProxyType({})
+    """What stood in these cells and ticks, where they were typed over."""
+
+    @property
+    def typed(self) -> dict[str, Any]:
+        values = self._asdict()
+        return {name: values[name] for name in TYPED if values[name] is not None}
+
+
+TYPED = ("first_name", "last_name", "email", "phone", "one_name", "is_different")
+LONGEST_SHOWN = 260
+"""Longer cells are cut: they are wrong anyway, and a page of them must be small enough to post."""
+
+
+def shown(text: str) -> str:
+    """As an input shows a cell."""
+    return re.sub(r"[\r\n\0]", "", text)[:LONGEST_SHOWN]
 
 
 def mend(
     made: Import,
-    rows: Sequence[Cells],
+    rows: Iterable[Cells],
     *,
     regions: Sequence[str],
     now: datetime,
     saved: int | None = None,
-) -> None:
-    """Check these anew as they were typed. Raises Finished.
+) -> list[int]:
+    """Check these anew as they were typed; the numbers of those that were not.
 
-    A number that is not in the file, and a row that is invited already or of which a patient's
-    wish has left nothing, are passed over: pages that were opened before still show it. `saved` is
-    the row that staff saved by itself: with more cells than headings it is right as it stands.
+    What someone else has changed since it was shown is not typed over, nor is a row changed that
+    was left out or invited since. Raises Finished.
+
+    A number that is not in the file, and a row of which a patient's wish has left nothing, are
+    passed over: pages that were opened before still show it. `saved` is the row that staff saved
+    by itself: with more cells than headings it is right as it stands.
     """
     _hold(made, now)
     reader = Reader(regions)
-    touched: set[str] = set()
+    refused: list[int] = []
+    touched: list[ImportRow] = []
+    names: set[str] = set()
     for cells in rows:
-        before = imports.row(made, cells.number)
-        if before is None or before.fate == Fate.INVITED or _is_erased(before):
+        row = imports.row(made, cells.number)
+        if row is None or _is_erased(row):
             continue
-        touched.add(before.name_key)
-        if cells.number == saved or _differ(cells, before):
-            before.extra = False  # someone has seen its cells
-        for name, value in cells._asdict().items():
-            if value is not None:
-                setattr(before, name, value)
-        checked = _check(before, reader)
-        _keep(before, checked)
-        touched.add(before.name_key)
+        if _is_overtaken(cells, row):
+            refused.append(cells.number)
+        elif row.fate not in imports.DONE:
+            if cells.number == saved or _differ(cells, row):
+                row.extra = False  # someone has seen its cells
+            names.add(row.name_key)
+            _type(cells, row)
+            touched.append(row)
+    _check_anew(made, touched, names, reader)
+    return refused
+
+
+def keep(made: Import, rows: Iterable[Cells], *, now: datetime) -> bool:
+    """What is typed so far into rows that need fixing: nothing is checked, and nothing is lost.
+    Whether all of it was kept, as nobody else has changed those rows. Raises Finished."""
+    _hold(made, now)
+    is_all = True
+    for cells in rows:
+        row = imports.row(made, cells.number) if cells.typed else None
+        if row is None or not _differ(cells, row):
+            continue
+        if row.fate == Fate.NEEDS_FIXING and not _is_overtaken(cells, row):
+            _type(cells, row)
+        else:
+            is_all = False
     db.session.flush()
-    for name_key in touched - {""}:
-        _compare(made, name_key, reader)
-    db.session.flush()
+    return is_all
 
 
-def changed(made: Import, rows: Sequence[Cells]) -> list[Cells]:
-    """Those which say something else than what stands."""
-    found = db.session.scalars(
-        select(ImportRow).where(
-            ImportRow.clinic_id == made.clinic_id,
-            ImportRow.import_id == made.id,
-            ImportRow.number.in_([each.number for each in rows]),
-        )
-    )
-    stand = {each.number: each for each in found}
-    return [each for each in rows if each.number in stand and _differ(each, stand[each.number])]
-
-
-def leave_out(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> None:
-    """Not invited; who was a duplicate of it may be now. Raises Finished."""
+def leave_out(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> list[int]:
+    """Not invited; the numbers of the rows that are instead, for they are the same patient. Raises
+    Finished."""
     _hold(made, now)
     found = imports.row(made, number)
     if found is None or found.fate == Fate.INVITED:
-        return
+        raise Finished
     found.fate = Fate.SKIPPED
-    db.session.flush()
-    if found.name_key:
-        _compare(made, found.name_key, Reader(regions))
-        db.session.flush()
+    _flush(made)
+    if not found.name_key:
+        return []
+    waiting = [row for row in _named(made, found.name_key) if row.fate not in imports.TO_INVITE]
+    _compare(made, found.name_key, Reader(regions))
+    _flush(made)
+    return [row.number for row in waiting if row.fate in imports.TO_INVITE]
 
 
 def put_back(made: Import, number: int, *, regions: Sequence[str], now: datetime) -> None:
     """Undo of `leave_out`: checked anew as it was typed. Raises Finished."""
+    _hold(made, now)
     found = imports.row(made, number)
-    if found is not None and found.fate == Fate.SKIPPED:
-        mend(made, [Cells(number)], regions=regions, now=now)
+    if found is not None and found.fate == Fate.SKIPPED and not _is_erased(found):
+        _check_anew(made, [found], {found.name_key}, Reader(regions))
 
 
 def discard(made: Import, *, by: User, now: datetime) -> None:
@@ -129,8 +159,46 @@ def _hold(made: Import, now: datetime) -> None:
 
 
 def _differ(cells: Cells, row: ImportRow) -> bool:
-    typed = {name: value for name, value in cells._asdict().items() if value is not None}
-    return any(getattr(row, name) != value for name, value in typed.items())
+    return any(getattr(row, name) != value for name, value in cells.typed.items())
+
+
+def _is_overtaken(cells: Cells, row: ImportRow) -> bool:
+    """Whether someone else has changed what was typed over, or what becomes of the row."""
+    if not _differ(cells, row):
+        return False
+    return row.fate in imports.DONE or any(
+        _stands(row, name) != cells.shown.get(name, _stands(row, name))
+        and getattr(row, name) != value
+        for name, value in cells.typed.items()
+    )
+
+
+def _stands(row: ImportRow, name: str) -> Any:
+    value = getattr(row, name)
+    return shown(value) if isinstance(value, str) else value
+
+
+def _type(cells: Cells, row: ImportRow) -> None:
+    for name, value in cells.typed.items():
+        setattr(row, name, value)
+
+
+def _check_anew(made: Import, rows: Iterable[ImportRow], names: set[str], reader: Reader) -> None:
+    """These, and all who have one of the names that they had and have."""
+    for row in rows:
+        _keep(row, _check(row, reader))
+        names.add(row.name_key)
+    _flush(made)
+    for name_key in names - {""}:
+        _compare(made, name_key, reader)
+    _flush(made)
+
+
+def _flush(made: Import) -> None:
+    """Whoever has seen the rows before has seen others."""
+    if any(db.session.is_modified(each) for each in db.session.dirty):
+        made.revision += 1
+    db.session.flush()
 
 
 def _is_erased(row: ImportRow) -> bool:

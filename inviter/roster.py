@@ -63,7 +63,7 @@ class Fate(StrEnum):
     ALREADY_PATIENT = "already a patient"
     INVITED = "invited"
     SKIPPED = "skipped"
-    """Left out by staff, or by who cancelled the rest."""
+    """Left out by staff."""
 
 
 READY = Fate.READY

@@ -52,9 +52,11 @@
   });
   dialog.addEventListener("close", () => {
     const kept = problem;
+    const isStale = opener && dialog.querySelector("[data-stale]"); // so is the page behind it
     dialog.replaceChildren();
     if (opener) document.title = title;
     if (unsure && byId("results")) window.htmx.ajax("get", location.href, { target: "#list", swap: "outerHTML" });
+    if (isStale) window.htmx.ajax("get", location.href, { target: "#content", swap: "outerHTML" });
     unsure = false;
     if (kept) banner.prepend(problem = kept);
     const back = opener && (opener.isConnected ? opener : byId(opener.id)); // it may be drawn anew
@@ -312,16 +314,30 @@
     tabs.postMessage("out");
   }
 
-  // What is typed is kept by the server, never here.
+  // What is typed is kept by the server, never here: after a while, or when a field is left.
+  let typed = null;
   let keeping = 0;
-  on("input", ({ target }) => {
-    const form = target.closest("#invite-form");
-    if (!form) return;
+  function keep() {
+    const form = typed;
     clearTimeout(keeping);
-    keeping = setTimeout(() => {
-      if (form.isConnected && navigator.onLine) post(form.dataset.draft, form).then((answer) => answer.status < 400 && seen(answer), () => {});
-    }, 1000);
+    typed = null;
+    if (!form || !form.isConnected || !navigator.onLine) return;
+    const fields = new FormData(form);
+    fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(fields) }).then((answer) => {
+      if (answer.status >= 400) return;
+      seen(answer);
+      fields.forEach((value, name) => {
+        const before = form.elements[name + "-shown"];
+        if (before) before.value = value;
+      });
+    }, () => {});
+  }
+  on("input", ({ target }) => {
+    typed = target.closest("[data-draft]");
+    clearTimeout(keeping);
+    keeping = setTimeout(keep, 1000);
   });
+  on("change", keep);
 
   // Lines of a spreadsheet: asked about, beside what the browser does with them.
   on("paste", ({ target, clipboardData }) => {

@@ -301,7 +301,8 @@ class TestMending:
     def test_a_row_that_is_not_there_is_passed_over(self, upload: Upload, now: datetime) -> None:
         made = upload(*people(1))
         mending.mend(made, [Cells(99, "Ada", "Fixture", "", "")], regions=REGIONS, now=now)
-        mending.leave_out(made, 99, regions=REGIONS, now=now)
+        with pytest.raises(Finished):
+            mending.leave_out(made, 99, regions=REGIONS, now=now)
         assert fates(made) == {2: Fate.READY}
 
 
@@ -529,9 +530,12 @@ class TestInviting:
         db.session.commit()
         assert inviting_many.cancel(made, by=cast.ana, now=now) == 6
         db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.cancel(made, by=cast.ana, now=now)
+        db.session.rollback()
         work(keys, now)
         assert count(Invitation) == 4
-        assert imports.counts([made])[made.id] == {Fate.INVITED: 4, Fate.SKIPPED: 6}
+        assert imports.counts([made])[made.id] == {Fate.INVITED: 4, Fate.READY: 6}
 
     def test_more_than_the_clinic_may_invite_in_a_day_is_refused_and_what_is_stopped_is_not(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime

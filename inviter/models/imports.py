@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from inviter.db import Base, UtcDateTime, new_id, one_of
@@ -41,6 +41,8 @@ class Import(Base):
     state: Mapped[ImportState] = mapped_column(one_of(ImportState), default=ImportState.READING)
     confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revision: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often its rows were changed: who confirms says which they have seen."""
     confirm_key: Mapped[str | None] = mapped_column(String(22))
     """Of the last press of "Confirm and Invite": pressed again it gives the same answer."""
     ids_to: Mapped[int] = mapped_column(default=0)

@@ -20,9 +20,9 @@ def respond(
     """The page; for htmx the one of its blocks that is to be replaced, or else the first.
 
     With it come the page's title, what there is to announce, and where something was done to rows
-    what needs attention now. A refusal (4xx) redraws its block
-    wherever that stands, not where the form was aimed. Where `row` names a row of a table, htmx
-    gets that row alone. `url` is the address by which the browser remembers what it shows.
+    what needs attention now. A refusal (4xx) redraws its block wherever that stands, not where the
+    form was aimed, and the address stays. Where `row` names a row of a table, htmx gets that row
+    alone. `url` is the address by which the browser remembers what it shows.
     """
     if not wants_fragment():
         return make_response(render_template(template, **context), status)
@@ -42,6 +42,7 @@ def respond(
     response = make_response(around + render_block(template, block, **context), status)
     if status >= 400:
         _aim(response, block)
+        response.headers["HX-Push-Url"] = "false"
     if url:
         _remember(response, url)
     return response

@@ -51,6 +51,10 @@ class ImportPage:
         return self._made.id
 
     @property
+    def revision(self) -> int:
+        return self._made.revision
+
+    @property
     def file_name(self) -> str:
         return self._made.file_name
 
@@ -231,9 +235,23 @@ class ImportPage:
     def rows_to_fix(self) -> Sequence[RowToFix]:
         return [RowToFix(each, self._typed) for each in self.page.rows]
 
+    @cached_property
+    def changing(self) -> RowToFix | None:
+        """A row that could be invited as it is, or is known, all of which is typed anew."""
+        number = addresses.identity(request.values.get("change", ""))
+        found = next((each for each in self.page.rows if each.number == number), None)
+        if found is None or not self._may_change(found):
+            return None
+        return RowToFix(found, self._typed, is_whole=True)
+
+    def _may_change(self, row: ImportRow) -> bool:
+        return self.can_mend and row.fate not in (Fate.NEEDS_FIXING, *imports.DONE)
+
     @property
     def focus(self) -> str:
         """The first cell to be typed behind the row that was just saved."""
+        if not self.is_fixing:
+            return f"{self.changing.cells[0].id}" if self.changing else ""
         saved = addresses.identity(request.args.get("saved", ""))
         if saved is None:
             return ""
@@ -264,11 +282,11 @@ class ImportPage:
         return self.can_mend and any(each.tick for each in self.rows)
 
     @property
-    def hidden(self) -> Sequence[tuple[str, str]]:
+    def here(self) -> dict[str, str]:
         """For forms that lead back here: to what was asked for, though there may be none left."""
         show = self._asked if self._asked in list(Show) else self.show.value
         number = addresses.LAST_WORD if self.page.number == LAST else str(self.page.number)
-        return [("show", show), ("page", number)]
+        return {"show": show, "page": number}
 
     def url(self, **more: Any) -> str:
         return url_for("imports.page", slug=g.clinic.slug, import_id=self.id, **more)

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from inviter import contacts, roster
 from inviter.bulk import Reader
-from inviter.imports import TO_INVITE
+from inviter.imports import DONE, TO_INVITE
 from inviter.models import ImportRow, Invitation
 from inviter.roster import Fate, Recipient
 from inviter.status import Moment
@@ -28,6 +28,9 @@ class RowShown:
     notes: Sequence[str]
     known_url: str
     tick: Any
+    can_change: bool
+    can_check: bool
+    """Those who knew them do no longer."""
     can_leave_out: bool
     can_put_back: bool
 
@@ -49,6 +52,8 @@ def shown(
         notes=_notes(row, who, known),
         known_url=_url_of(known) if known else "",
         tick=typed.is_different if row.by_name_only and may_change else None,
+        can_change=may_change and row.fate not in (Fate.NEEDS_FIXING, *DONE),
+        can_check=may_change and row.fate == Fate.ALREADY_INVITED and not _stands(known),
         can_leave_out=may_change and row.fate in TO_INVITE,
         can_put_back=may_change and row.fate == Fate.SKIPPED,
     )
@@ -58,7 +63,8 @@ def _notes(row: ImportRow, who: Recipient | None, known: Invitation | None) -> l
     if row.fate == Fate.NEEDS_FIXING:
         return [RowToFix(row).all_problems]
     if row.fate in TO_INVITE and who:
-        return [*mending_forms.changed(row.changes), *_reached(who)]
+        apart = [_("Said to be a different person")] if row.is_different else []
+        return [*apart, *mending_forms.changed(row.changes), *_reached(who)]
     if row.fate == Fate.DUPLICATE_IN_FILE:
         return [_("The same as row %(number)s", number=row.duplicate_of)]
     if known and row.fate == Fate.ALREADY_INVITED:
@@ -73,6 +79,10 @@ def _reached(who: Recipient) -> list[str]:
     meant = contacts.email_hint(who.email) if who.email else None
     hint = _("Did you mean %(address)s?", address=meant) if meant else ""
     return checked.notes_to_invite(who, hint, sms=guards.settings().sms != "off")
+
+
+def _stands(invitation: Invitation | None) -> bool:
+    return bool(invitation and not (invitation.removed_at or invitation.erased_at))
 
 
 def _url_of(invitation: Invitation) -> str:

@@ -4,6 +4,8 @@ Views say what to do. What refuses is an exception of the use case: its words an
 how the file stands now are in one place, at the end.
 """
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, flash, g, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -12,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from inviter import imports, inviting_many, mending
 from inviter.db import db
 from inviter.inviting_many import Overtaken
-from inviter.mending import Finished
+from inviter.mending import Cells, Finished
 from inviter.models import Import
 from inviter.quotas import TooMany
 from inviter.roster import Fate
@@ -42,30 +44,41 @@ def save(slug: str, import_id: int) -> BaseResponse:
     """Save row, or Save all and check again."""
     made = guards.import_or_404(import_id)
     number = addresses.identity(request.form.get("save", ""))
-    _mend(made, number)
-    flash(_row_stands(made, number) if number else _rows_stand(made), "list")
+    refused = _mend(made, number)
+    if number not in refused:
+        flash(_row_stands(made, number) if number else _rows_stand(made), "list")
+    return _done(made, refused, saved=number or 0)
+
+
+@bp.post("/<id:import_id>/keep")
+def keep(slug: str, import_id: int) -> Response:
+    """What is typed so far, while one types: it is checked once it is saved."""
+    made = guards.import_or_404(import_id)
+    is_all = mending.keep(made, mending_forms.read(request.form), now=g.now)
     db.session.commit()
-    return _back(made, saved=number or 0)
+    return Response(status=204 if is_all else 409)
 
 
 @bp.post("/<id:import_id>/leave-out")
 def leave_out(slug: str, import_id: int) -> BaseResponse:
     made, number = guards.import_or_404(import_id), _number()
-    _mend(made, number)  # the others too
-    mending.leave_out(made, number, regions=_regions(), now=g.now)
+    refused = _mend(made, number)  # the others too
+    instead = mending.leave_out(made, number, regions=_regions(), now=g.now)
     flash(_("Row %(number)s is left out.", number=number), "list")
-    db.session.commit()
-    return _back(made, left=number)
+    for other in instead:
+        words = _("Row %(number)s, the same patient, takes its place.", number=other)
+        flash(words, "list")
+    return _done(made, refused, left=number)
 
 
 @bp.post("/<id:import_id>/put-back")
 def put_back(slug: str, import_id: int) -> BaseResponse:
     """Undo of Leave out."""
     made, number = guards.import_or_404(import_id), _number()
+    refused = _mend(made, number)
     mending.put_back(made, number, regions=_regions(), now=g.now)
     flash(_row_stands(made, number), "list")
-    db.session.commit()
-    return _back(made)
+    return _done(made, refused)
 
 
 @bp.get("/<id:import_id>/confirm")
@@ -81,12 +94,14 @@ def check(slug: str, import_id: int) -> Response:
 def confirm(slug: str, import_id: int) -> BaseResponse:
     """Confirm and Invite: those who were shown as ready, and no others."""
     made, key = guards.import_or_404(import_id), request.form.get("key", "")
+    if made.confirm_key != key and made.confirmed_at and not imports.ready(made):
+        raise Overtaken
     shown = ConfirmPage(made, forms.new_key(), _why_not(made, key))
     if made.confirm_key != key and shown.message:
         return _check_page(shown, 409)
     try:
-        most = guards.settings().imported_per_day
-        inviting_many.confirm(made, key=key, by=g.user, most=most, now=g.now)
+        most, seen = guards.settings().imported_per_day, made.revision
+        inviting_many.confirm(made, key=key, by=g.user, seen=seen, most=most, now=g.now)
     except TooMany:  # others have confirmed another file at this moment: the check says how many
         db.session.rollback()
         return redirect(url_for("imports.check", slug=slug, import_id=import_id), 303)
@@ -98,9 +113,13 @@ def confirm(slug: str, import_id: int) -> BaseResponse:
 def cancel(slug: str, import_id: int) -> BaseResponse:
     """Cancel the rest: a batch that is under way is waited for."""
     made = guards.import_or_404(import_id)
-    stopped = inviting_many.cancel(made, by=g.user, now=g.now)
-    invited = imports.counts([made])[made.id].get(Fate.INVITED, 0)
-    flash(_cancelled(invited, stopped), "notice")
+    try:
+        stopped = inviting_many.cancel(made, by=g.user, now=g.now)
+    except Overtaken:
+        flash(_("Nothing was left to cancel."), "notice")
+    else:
+        invited = imports.counts([made])[made.id].get(Fate.INVITED, 0)
+        flash(_cancelled(invited, stopped), "notice")
     db.session.commit()
     return redirect(ImportPage(made).url(), 303)
 
@@ -117,6 +136,7 @@ def discard(slug: str, import_id: int) -> BaseResponse:
 
 
 @bp.get("/<id:import_id>/save")
+@bp.get("/<id:import_id>/keep")
 @bp.get("/<id:import_id>/leave-out")
 @bp.get("/<id:import_id>/put-back")
 @bp.get("/<id:import_id>/cancel")
@@ -134,6 +154,8 @@ def refused(_refusal: Exception) -> Response:
     shown = ImportPage(made, request.form if "row" in request.form else None)
     if shown.is_erased or not (shown.is_inviting or shown.can_mend):
         flash(_("The rows of this file can no longer be changed."), "notice")
+    elif shown.is_done and not shown.to_invite:
+        flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
     elif shown.is_inviting:
         flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
         if shown.may_save:
@@ -153,7 +175,7 @@ def _why_not(made: Import, key: str) -> str:
     """Why it has to be seen once more before anyone is invited; "" where it has not."""
     if not forms.KEY.fullmatch(key):
         return _("Check once more before you confirm.")
-    if request.form.get("patients") != str(imports.ready(made)):
+    if request.form.get("seen") != str(made.revision):
         return _("Someone has changed rows since: check once more.")
     return ""
 
@@ -162,14 +184,14 @@ def _check_page(shown: ConfirmPage, status: int = 200) -> Response:
     return respond("imports/confirm.html", "confirm", status=status, page=shown)
 
 
-def _mend(made: Import, number: int | None) -> None:
-    """This row, or all, as they were typed. What was typed into others is not lost: the page is
-    drawn anew from what is kept."""
-    typed = mending_forms.read(request.form)
-    others = mending.changed(made, [each for each in typed if number and each.number != number])
-    meant = [each for each in typed if not number or each.number == number]
-    every = [*meant, *others]
-    mending.mend(made, every, regions=_regions(), now=g.now, saved=number)
+def _mend(made: Import, number: int | None) -> list[int]:
+    """This row, or all, as they were typed; the numbers of those that others have changed. What was
+    typed into others is not lost: the page is drawn anew from what is kept."""
+    rows = mending_forms.read(request.form)
+    meant = [each for each in rows if number in (None, each.number) or each.typed]
+    if number and number not in [each.number for each in rows]:  # it has no inputs
+        meant.append(Cells(number))
+    return mending.mend(made, meant, regions=_regions(), now=g.now, saved=number)
 
 
 def _regions() -> tuple[str, ...]:
@@ -199,6 +221,24 @@ def _cancelled(invited: int, stopped: int) -> str:
     done = ngettext("%(num)d patient was invited", "%(num)d patients were invited", invited)
     rest = ngettext("%(num)d was stopped", "%(num)d were stopped", stopped)
     return _("Cancelled: %(done)s, %(rest)s.", done=done, rest=rest)
+
+
+def _done(made: Import, refused: Sequence[int], **more: int) -> BaseResponse:
+    """Back to the same rows; with what was typed where someone else has changed it."""
+    db.session.commit()
+    if not refused:
+        return _back(made, **more)
+    rows = ", ".join(map(str, refused))
+    flash(
+        ngettext(
+            "Someone has changed row %(rows)s meanwhile: what you typed there is not saved.",
+            "Someone has changed rows %(rows)s meanwhile: what you typed there is not saved.",
+            len(refused),
+            rows=rows,
+        ),
+        "notice",
+    )
+    return _page(ImportPage(guards.import_or_404(made.id), request.form), 409)
 
 
 def _back(made: Import, **more: int) -> BaseResponse:

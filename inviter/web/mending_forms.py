@@ -9,7 +9,8 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Field, Form, StringField
 
-from inviter.mending import Cells
+from inviter import contacts
+from inviter.mending import Cells, shown
 from inviter.models import ImportRow
 from inviter.web import addresses
 from inviter.web.forms import Required
@@ -17,8 +18,9 @@ from inviter.web.forms import Required
 CELLS = ("first_name", "last_name", "email", "phone")
 WHOLE_ROW = "row"
 """Under which a problem of the whole row stands."""
-LONGEST_SHOWN = 260
-"""Longer cells are cut: they are wrong anyway, and a page of them must be small enough to post."""
+TICKS = ("one_name", "is_different")
+SHOWN = "-shown"
+"""Ends the name under which a form tells what stood in a cell or a tick before."""
 MOST_ROWS = 200
 """More are on no page of ours."""
 
@@ -37,21 +39,44 @@ class MendForm(Form):
 class RowToFix:
     """A row that needs fixing: what is wrong is typed anew, what is right is shown."""
 
-    def __init__(self, row: ImportRow, posted: MultiDict[str, str] | None = None) -> None:
-        """`posted`: what was typed and could not be saved."""
+    def __init__(
+        self,
+        row: ImportRow,
+        posted: MultiDict[str, str] | None = None,
+        *,
+        is_whole: bool = False,
+    ) -> None:
+        """`posted`: what was typed and could not be saved. `is_whole`: all of it may be typed."""
         self.number = row.number
+        self._row = row
+        self._is_whole = is_whole
         self._problems = row.problems or {}
         self._form = form_of(row, posted)
-        for name in CELLS:
-            if name in self._problems:
-                self._form[name].errors = [said(self._problems[name])]
+        for cell in self.cells:
+            problem = self._problems.get(cell.short_name)
+            texts = [said(problem) if problem else "", _overtaken(row, cell, posted)]
+            cell.errors = [*filter(None, texts)]
 
     @cached_property
     def cells(self) -> Sequence[Field]:
         return [self._form[name] for name in CELLS]
 
     def is_wrong(self, cell: Field) -> bool:
-        return bool(cell.errors) or WHOLE_ROW in self._problems
+        """Or may be: it is to be typed anew."""
+        is_any = self._is_whole or WHOLE_ROW in self._problems
+        return is_any or bool(cell.errors) or bool(self.hint(cell))
+
+    def hint(self, cell: Field) -> str:
+        """What may have been meant."""
+        meant = contacts.email_hint(cell.data or "") if cell.short_name == "email" else None
+        return _("Did you mean %(address)s?", address=meant) if meant else ""
+
+    def stood(self, field: Field) -> tuple[str, str]:
+        """What is posted along, for what is typed over it."""
+        value = getattr(self._row, field.short_name)
+        return field.name + SHOWN, ("y" if value else "") if field.short_name in TICKS else shown(
+            value
+        )
 
     @property
     def problem(self) -> str:
@@ -66,6 +91,12 @@ class RowToFix:
         return field if code == "last-name-missing" or field.data else None
 
     @property
+    def is_different(self) -> Field | None:
+        """The tick, where it is set: to be taken back."""
+        field: Field = self._form.is_different
+        return field if self._row.is_different else None
+
+    @property
     def first_wrong(self) -> str:
         """The id of the first cell to be typed."""
         return next((str(each.id) for each in self.cells if self.is_wrong(each)), "")
@@ -78,13 +109,11 @@ class RowToFix:
 
 
 def form_of(row: ImportRow, posted: MultiDict[str, str] | None = None) -> MendForm:
-    data: dict[str, Any] = {name: getattr(row, name)[:LONGEST_SHOWN] for name in CELLS}
-    data |= {"one_name": row.one_name, "is_different": row.is_different}
-    prefix = _prefix(row.number)
+    data: dict[str, Any] = {name: shown(getattr(row, name)) for name in CELLS}
+    data |= {name: getattr(row, name) for name in TICKS}
     if posted is not None:
-        typed = {name: posted[f"{prefix}{name}"] for name in CELLS if f"{prefix}{name}" in posted}
-        data |= {**typed, "one_name": f"{prefix}one_name" in posted}
-    return MendForm(data=data, prefix=prefix)
+        data |= _cells(row.number, posted).typed
+    return MendForm(data=data, prefix=_prefix(row.number))
 
 
 def read(posted: MultiDict[str, str]) -> list[Cells]:
@@ -104,23 +133,29 @@ def changed(changes: Mapping[str, Sequence[str]] | None) -> list[str]:
     return [_(template, typed=typed) for template, typed in (changes or {}).values()]
 
 
+def _overtaken(row: ImportRow, cell: Field, posted: MultiDict[str, str] | None) -> str:
+    """Why what was typed into a cell could not be saved."""
+    stands = shown(getattr(row, cell.short_name))
+    if posted is None or posted.get(cell.name + SHOWN, stands) == stands or cell.data == stands:
+        return ""
+    return _("Someone has changed this meanwhile, to “%(text)s”.", text=stands)
+
+
 def _cells(number: int, posted: MultiDict[str, str]) -> Cells:
-    def typed(name: str) -> str | None:
-        text = posted.get(f"{_prefix(number)}{name}")
-        return None if text is None else text.replace("\0", "")
-
-    def is_ticked(name: str) -> bool:
-        return f"{_prefix(number)}{name}" in posted
-
-    return Cells(
-        number,
-        first_name=typed("first_name"),
-        last_name=typed("last_name"),
-        email=typed("email"),
-        phone=typed("phone"),
-        one_name=is_ticked("one_name") if typed("last_name") is not None else None,
-        is_different=is_ticked("is_different") or None,
-    )
+    """What was typed over what stood there."""
+    prefix = _prefix(number)
+    typed: dict[str, Any] = {}
+    stood: dict[str, Any] = {}
+    for name in (*CELLS, *TICKS):
+        was: Any = posted.get(prefix + name + SHOWN)
+        now: Any = posted.get(prefix + name)
+        if was is not None:
+            stood[name] = bool(was) if name in TICKS else was
+        if name in TICKS and (now is not None) != bool(was):  # what is not ticked is not posted
+            typed[name] = now is not None
+        elif name in CELLS and now is not None and now != was:
+            typed[name] = now.replace("\0", "")
+    return Cells(number, **typed, shown=stood)
 
 
 def _prefix(number: int) -> str:

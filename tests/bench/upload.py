@@ -163,11 +163,11 @@ class Upload:
     def run(self) -> None:
         page = self.upload()
         key = re.search(r'name="key" value="([^"]+)"', self.get(f"{page}/confirm"))
-        ready = re.search(r'name="patients" value="([^"]+)"', self.get(f"{page}/confirm"))
-        assert key and ready
+        seen = re.search(r'name="seen" value="([^"]+)"', self.get(f"{page}/confirm"))
+        assert key and seen
         answer = self.client.post(
             f"{page}/confirm",
-            data={"csrf_token": self.token, "key": key[1], "patients": ready[1]},
+            data={"csrf_token": self.token, "key": key[1], "seen": seen[1]},
         )
         assert answer.status_code == 303, answer.status
         while self.importer.work_once():

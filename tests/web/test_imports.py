@@ -453,7 +453,23 @@ def test_cancelling_stops_the_rest_and_says_how_many(upload: Upload, worker: Wor
     worker(1, size=1)
     visitor.submit("Cancel the rest", form="#progress form")
     assert "Cancelled: 1 patient was invited, 2 were stopped." in visitor.text
-    assert "Not invited: Skipped (2)" in visitor.text
+    assert "1 of 3 invited" in visitor.text
+    assert "CSV import successful" not in visitor.text
+    assert "Not invited: Ready (2)" in visitor.text
+    worker()
+    visitor.open(visitor.path)
+    assert "1 of 3 invited" in visitor.text
+    confirm(visitor)
+    worker()
+    assert "3 patients invited" in visitor.open(visitor.path).text
+
+
+def test_cancelling_when_all_are_invited_stops_nothing(upload: Upload, worker: Worker) -> None:
+    visitor = confirm(upload(*READY))
+    worker()
+    visitor.submit("Cancel the rest", form="#progress form")
+    assert "Nothing was left to cancel." in visitor.text
+    assert "CSV import successful – 2 patients invited" in visitor.text
 
 
 def test_cancelling_before_anyone_was_invited(upload: Upload) -> None:
@@ -627,7 +643,7 @@ def test_fixing_what_is_confirmed_is_refused_and_keeps_what_was_typed(
 def test_a_row_that_is_not_there_changes_nothing(upload: Upload, number: str) -> None:
     visitor = upload(*READY)
     visitor.submit("Leave out Ada Fixture", form=TO_FIX, number=number)
-    assert visitor.status == 200
+    assert visitor.status == 409
     assert chips(visitor) == ["Ready (2)"]
 
 
@@ -726,3 +742,170 @@ def test_more_lines_than_can_be_invited_here_are_sent_to_the_upload(ana: Visitor
     ana.submit("Paste into rows", form="#invite-form", into="rows-0-first_name", paste=text)
     assert ana.status == 422
     assert "You can invite 50 patients at once here. For more, upload a file." in ana.text
+
+
+@pytest.fixture
+def colleague(app: Flask, cast: Cast) -> Visitor:
+    return Visitor(app.test_client()).sign_in("osei@example.org")
+
+
+class TestTwoAtOneFile:
+    """What one has done is not undone by the other's page, which was drawn before."""
+
+    BAD = ("Ada,One,bad1,", "Ben,Two,bad2,", "Cy,Three,bad3,")
+
+    def test_what_a_colleague_mended_stays(self, upload: Upload, colleague: Visitor) -> None:
+        visitor = upload(*self.BAD)
+        colleague.open(visitor.path)
+        colleague.submit("Save row 3", form=TO_FIX, **row(3, email="ben@example.org"))
+        visitor.submit("Save row 2", form=TO_FIX, **row(2, email="ada@example.org"))
+        assert "Row 2: Ready." in visitor.text
+        assert chips(visitor) == ["Needs fixing (1)", "Ready (2)"]
+
+    def test_what_a_colleague_left_out_stays_out(self, upload: Upload, colleague: Visitor) -> None:
+        visitor = upload(*self.BAD)
+        colleague.open(visitor.path).submit("Leave out row 3", form=TO_FIX)
+        visitor.submit("Save all and check again", form=TO_FIX)
+        assert chips(visitor) == ["Needs fixing (2)", "Skipped (1)"]
+
+    def test_what_both_typed_is_shown_to_who_came_later(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(*self.BAD)
+        path = visitor.path
+        colleague.open(path)
+        colleague.submit("Save row 3", form=TO_FIX, **row(3, email="ben@"))
+        visitor.submit("Save row 3", form=TO_FIX, **row(3, email="benny@example.org"))
+        assert visitor.status == 409
+        said = "Someone has changed row 3 meanwhile: what you typed there is not saved."
+        assert said in visitor.text
+        assert "Someone has changed this meanwhile, to “ben@”." in visitor.text
+        assert visitor.page.select_one("#row-3-email")["value"] == "benny@example.org"  # type: ignore[index]
+        visitor.submit("Save row 3", form=TO_FIX)  # knowing what stands there
+        assert "Row 3: Ready." in visitor.text
+
+    def test_a_row_that_was_left_out_meanwhile_is_not_mended(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(*self.BAD)
+        colleague.open(visitor.path).submit("Leave out row 3", form=TO_FIX)
+        visitor.submit("Save row 3", form=TO_FIX, **row(3, email="ben@example.org"))
+        assert visitor.status == 409
+        assert chips(visitor) == ["Needs fixing (2)", "Skipped (1)"]
+
+    def test_nobody_is_invited_who_was_not_shown(
+        self, upload: Upload, colleague: Visitor, app: Flask
+    ) -> None:
+        visitor = upload(*READY, BAD_EMAIL)
+        path = visitor.path
+        visitor.follow("#invite-rows")
+        colleague.open(path).submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
+        colleague.open(path + "?show=ready").submit("Leave out Ada Fixture", form=TO_FIX)
+        visitor.submit("Confirm and Invite", form="#confirm-form")
+        assert visitor.status == 409
+        assert "Someone has changed rows since: check once more." in visitor.text
+        visitor.submit("Confirm and Invite", form="#confirm-form")
+        assert "0 of 2 invited" in visitor.text
+
+    def test_who_is_invited_meanwhile_is_not_left_out(
+        self, upload: Upload, colleague: Visitor, worker: Worker
+    ) -> None:
+        visitor = upload(*READY)
+        confirm(colleague.open(visitor.path))
+        worker()
+        visitor.submit("Leave out Ada Fixture", form=TO_FIX)
+        assert visitor.status == 409
+        assert "is left out" not in visitor.text
+        assert "Someone has confirmed this file meanwhile: nothing was changed." in visitor.text
+
+    def test_who_confirms_after_all_are_invited_hears_of_it(
+        self, upload: Upload, colleague: Visitor, worker: Worker
+    ) -> None:
+        visitor = upload(*READY)
+        path = visitor.path
+        visitor.follow("#invite-rows")
+        confirm(colleague.open(path))
+        worker()
+        visitor.submit("Confirm and Invite", form="#confirm-form")
+        assert visitor.status == 409
+        assert "Someone has confirmed this file meanwhile: nothing was changed." in visitor.text
+
+
+def test_a_duplicate_takes_the_place_of_who_is_left_out(upload: Upload) -> None:
+    visitor = upload(READY[0], READY[0])
+    visitor.submit("Leave out Ada Fixture", form=TO_FIX)
+    assert "Row 2 is left out. Row 3, the same patient, takes its place." in visitor.text
+
+
+def test_a_row_that_is_ready_can_be_changed(upload: Upload) -> None:
+    visitor = upload("Ada,Fixture,ada@gmial.com,")
+    assert "Did you mean ada@gmail.com?" in visitor.text
+    visitor.follow("#change-2")
+    visitor.submit("Save row 2", form=TO_FIX, **row(2, email="ada@gmail.com", first_name="Adah"))
+    assert "Row 2: Ready." in visitor.text
+    assert "Adah Fixture" in visitor.text
+    assert "Did you mean" not in visitor.text
+    assert not visitor.page.select("#save-2")
+
+
+def test_a_likely_slip_is_told_where_it_can_be_mended(upload: Upload) -> None:
+    visitor = upload("Ada,Fixture,ada@gmial.com,1.55E+10")
+    assert "Did you mean ada@gmail.com?" in visitor.text
+    visitor.submit("Save row 2", form=TO_FIX, **row(2, email="ada@gmail.com", phone="306 555 0142"))
+    assert "Row 2: Ready." in visitor.text
+
+
+def test_a_different_person_is_said_and_taken_back(upload: Upload) -> None:
+    visitor = upload("Gus,Li,gus@example.org,", "Gus,Li,,")
+    path = visitor.path
+    visitor.open(path + "?show=duplicate")
+    visitor.submit("Save and check again", form=TO_FIX, **row(3, is_different="y"))
+    visitor.open(path + "?show=ready")
+    assert "Said to be a different person" in visitor.text
+    visitor.follow("#change-3")
+    assert visitor.page.select_one("#row-3-is_different[checked]")
+    visitor.submit("Save row 3", form=TO_FIX, **{"row-3-is_different": None})
+    assert "Row 3: Duplicate in file." in visitor.text
+
+
+def test_who_is_not_invited_any_more_can_be(
+    upload: Upload, cast: Cast, keys: Keys, app: Flask
+) -> None:
+    with app.app_context():
+        who = recipient("Ada Fixture", email="ada@example.org")
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+        db.session.commit()
+    visitor = upload(READY[0])
+    assert chips(visitor) == ["Already invited (1)"]
+    assert "Check again" not in visitor.text
+    with app.app_context():
+        db.session.execute(update(Invitation).values(removed_at=clock.now()))
+        db.session.commit()
+    visitor.open(visitor.path).submit("Check Ada Fixture again", form=TO_FIX)
+    assert "Row 2: Ready." in visitor.text
+
+
+def test_what_is_typed_is_kept_before_it_is_saved(upload: Upload, colleague: Visitor) -> None:
+    visitor = upload(BAD_EMAIL, NO_LAST_NAME)
+    path, token = visitor.path, visitor.csrf_token
+    typed = {"csrf_token": token, "row": "2", "row-2-email-shown": "di@", "row-2-email": "di@ex"}
+    visitor.post(f"{path}/keep", typed)
+    assert visitor.status == 204
+    visitor.open(path)
+    assert visitor.page.select_one("#row-2-email")["value"] == "di@ex"  # type: ignore[index]
+    assert chips(visitor) == ["Needs fixing (2)"]
+    visitor.post(f"{path}/keep", {**typed, "row-2-email": "di@other"})
+    assert visitor.status == 409  # by now something else stands there
+    colleague.open(path)
+    assert colleague.page.select_one("#row-2-email")["value"] == "di@ex"  # type: ignore[index]
+
+
+def test_what_was_typed_elsewhere_is_saved_when_a_row_is_put_back(upload: Upload) -> None:
+    visitor = upload(BAD_EMAIL, "Eve,Test,eve@,")
+    visitor.submit("Leave out row 2", form=TO_FIX)
+    form = visitor.page.select_one("#rows-form")
+    assert form is not None
+    data = {str(each["name"]): str(each.get("value", "")) for each in form.select("input[name]")}
+    data |= {"number": "2", **row(3, email="eve@example.org")}
+    visitor.post(f"{visitor.path}/put-back", data)
+    assert chips(visitor) == ["Needs fixing (1)", "Ready (1)"]

@@ -56,6 +56,7 @@ ROUTES = {
     "/c/<slug>/imports/<id:import_id>/cancel": STAFF,
     "/c/<slug>/imports/<id:import_id>/confirm": STAFF,
     "/c/<slug>/imports/<id:import_id>/discard": STAFF,
+    "/c/<slug>/imports/<id:import_id>/keep": STAFF,
     "/c/<slug>/imports/<id:import_id>/leave-out": STAFF,
     "/c/<slug>/imports/<id:import_id>/put-back": STAFF,
     "/c/<slug>/imports/<id:import_id>/rows-to-fix": STAFF,
