@@ -129,6 +129,64 @@ def test_twenty_patients_from_a_file(ana: Person, tmp_path: Path) -> None:
     look(ana, "upload-imports")
 
 
+@pytest.fixture
+def clerk(browser: Browser, site: Site) -> Iterator[Person]:
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    yield person
+    person.context.close()
+
+
+def test_what_is_typed_into_a_row_outlives_the_page(clerk: Person) -> None:
+    page = clerk.page
+    upload(page)
+    page.locator("#row-19-last_name").fill("Short")
+    with page.expect_response("**/keep"):
+        page.locator("#row-20-email").fill("di@late.example.org")
+    page.locator("#show-ready").click()
+    expect(page.locator("#check-title")).to_have_text("Ready")
+    page.go_back()
+    expect(page.locator("#row-19-last_name")).to_have_value("Short")
+    page.get_by_role("button", name="Save all and check again").click()
+    expect(page.locator("#show-ready")).to_have_text("Ready (19)")
+    assert clerk.complaints == []
+
+
+def test_a_row_that_is_ready_is_changed(clerk: Person) -> None:
+    page = clerk.page
+    upload(page)
+    page.locator("#show-ready").click()
+    page.get_by_role("link", name="Change Pat Testb").click()
+    expect(page.locator("#row-5-first_name")).to_be_focused()
+    check(clerk, "change")
+    look(clerk, "upload-change")
+    page.locator("#row-5-first_name").fill("Patrick")
+    page.get_by_role("button", name="Save row 5").click()
+    expect(page.locator("table.rows")).to_contain_text("Patrick Testb")
+    assert clerk.complaints == []
+
+
+def test_the_page_behind_a_check_that_was_refused_is_drawn_anew(
+    clerk: Person, browser: Browser, site: Site
+) -> None:
+    page = clerk.page
+    upload(page)
+    path = page.url
+    page.locator("#invite-rows").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    colleague = Person(browser, site)
+    colleague.sign_in("osei@example.org", PASSWORD)
+    colleague.page.goto(path + "?show=ready")
+    colleague.page.get_by_role("button", name="Leave out Pat Testa").click()
+    expect(colleague.page.locator("#put-back")).to_be_focused()
+    page.get_by_role("button", name="Confirm and Invite").click()
+    expect(page.get_by_text("Someone has changed rows since: check once more.")).to_be_visible()
+    page.get_by_role("link", name="Go back and change").click()
+    expect(page.locator("#check .attention")).to_contain_text("Skipped (1)")
+    assert page.url == path
+    colleague.context.close()
+
+
 @pytest.mark.parametrize("width", [360, 1024, 1440])
 def test_a_short_name_of_a_file_stands_on_one_line(
     browser: Browser, site: Site, width: int

@@ -267,6 +267,8 @@ class ImportPage:
 
     @property
     def rows(self) -> Sequence[RowShown]:
+        """But for the one that is typed anew above them."""
+        changing = self.changing.number if self.changing else None
         return [
             import_rows.shown(
                 each,
@@ -275,6 +277,7 @@ class ImportPage:
                 may_change=self.can_mend,
             )
             for each in self.page.rows
+            if each.number != changing
         ]
 
     @property
