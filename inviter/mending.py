@@ -117,12 +117,13 @@ def leave_out(made: Import, number: int, *, regions: Sequence[str], now: datetim
     if found is None or found.fate == Fate.INVITED:
         raise Finished
     found.fate = Fate.SKIPPED
-    _flush(made)
+    made.revision += 1
+    db.session.flush()
     if not found.name_key:
         return []
     waiting = [row for row in _named(made, found.name_key) if row.fate not in imports.TO_INVITE]
     _compare(made, found.name_key, Reader(regions))
-    _flush(made)
+    db.session.flush()
     return [row.number for row in waiting if row.fate in imports.TO_INVITE]
 
 
@@ -183,21 +184,15 @@ def _type(cells: Cells, row: ImportRow) -> None:
         setattr(row, name, value)
 
 
-def _check_anew(made: Import, rows: Iterable[ImportRow], names: set[str], reader: Reader) -> None:
+def _check_anew(made: Import, rows: Sequence[ImportRow], names: set[str], reader: Reader) -> None:
     """These, and all who have one of the names that they had and have."""
     for row in rows:
         _keep(row, _check(row, reader))
         names.add(row.name_key)
-    _flush(made)
+    made.revision += bool(rows)
+    db.session.flush()
     for name_key in names - {""}:
         _compare(made, name_key, reader)
-    _flush(made)
-
-
-def _flush(made: Import) -> None:
-    """Whoever has seen the rows before has seen others."""
-    if any(db.session.is_modified(each) for each in db.session.dirty):
-        made.revision += 1
     db.session.flush()
 
 

@@ -154,11 +154,9 @@ def refused(_refusal: Exception) -> Response:
     shown = ImportPage(made, request.form if "row" in request.form else None)
     if shown.is_erased or not (shown.is_inviting or shown.can_mend):
         flash(_("The rows of this file can no longer be changed."), "notice")
-    elif shown.is_done and not shown.to_invite:
+    elif shown.is_inviting or (shown.is_done and not shown.to_invite):
         flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
-    elif shown.is_inviting:
-        flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
-        if shown.may_save:
+        if shown.is_inviting and shown.may_save:
             flash(_("What you typed can be saved once the patients are invited."), "notice")
     else:
         flash(_("This file has changed meanwhile. Nothing was done: look again."), "notice")
