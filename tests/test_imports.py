@@ -298,6 +298,18 @@ class TestMending:
                 now=now + timedelta(days=7),
             )
 
+    def test_each_change_is_a_revision_that_is_not_confirmed_unseen(
+        self, upload: Upload, cast: Cast, now: datetime
+    ) -> None:
+        made = upload(*people(2))
+        seen = made.revision
+        mending.leave_out(made, 3, regions=REGIONS, now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.confirm(made, key=KEY, by=cast.ana, now=now, seen=seen)
+        db.session.rollback()
+        inviting_many.confirm(made, key=KEY, by=cast.ana, now=now, seen=made.revision)
+
     def test_a_row_that_is_not_there_is_passed_over(self, upload: Upload, now: datetime) -> None:
         made = upload(*people(1))
         mending.mend(made, [Cells(99, "Ada", "Fixture", "", "")], regions=REGIONS, now=now)

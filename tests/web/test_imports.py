@@ -793,19 +793,26 @@ class TestTwoAtOneFile:
         assert visitor.status == 409
         assert chips(visitor) == ["Needs fixing (2)", "Skipped (1)"]
 
+    @pytest.mark.parametrize("change", ["mended", "left out", "put back"])
     def test_nobody_is_invited_who_was_not_shown(
-        self, upload: Upload, colleague: Visitor, app: Flask
+        self, upload: Upload, colleague: Visitor, change: str
     ) -> None:
         visitor = upload(*READY, BAD_EMAIL)
         path = visitor.path
-        visitor.follow("#invite-rows")
-        colleague.open(path).submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
-        colleague.open(path + "?show=ready").submit("Leave out Ada Fixture", form=TO_FIX)
+        visitor.submit("Leave out row 4", form=TO_FIX)
+        visitor.open(path).follow("#invite-rows")
+        if change == "mended":
+            colleague.open(f"{path}?show=ready&change=2")
+            colleague.submit("Save row 2", form=TO_FIX, **row(2, email="other@example.org"))
+        elif change == "left out":
+            colleague.open(f"{path}?show=ready").submit("Leave out Ada Fixture", form=TO_FIX)
+        else:
+            colleague.open(f"{path}?show=skipped").submit("Put back Di Test", form=TO_FIX)
         visitor.submit("Confirm and Invite", form="#confirm-form")
         assert visitor.status == 409
         assert "Someone has changed rows since: check once more." in visitor.text
         visitor.submit("Confirm and Invite", form="#confirm-form")
-        assert "0 of 2 invited" in visitor.text
+        assert f"0 of {1 if change == 'left out' else 2} invited" in visitor.text
 
     def test_who_is_invited_meanwhile_is_not_left_out(
         self, upload: Upload, colleague: Visitor, worker: Worker
