@@ -162,6 +162,12 @@ def ready(made: Import) -> int:
     return sum(found.get(fate, 0) for fate in TO_INVITE)
 
 
+def ready_with_phone(made: Import) -> int:
+    """To how many of these a text may go; a number that takes none counts too."""
+    query = select(func.count()).where(*_of(made), ImportRow.fate.in_(TO_INVITE))
+    return db.session.scalar(query.where(func.trim(ImportRow.phone) != "")) or 0
+
+
 def rows(made: Import, fates: Sequence[Fate], *, number: int) -> list[ImportRow]:
     """A page of rows in the order of the file."""
     last = number == LAST or number > MOST_PAGES

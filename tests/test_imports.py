@@ -105,6 +105,15 @@ def count(model: type) -> int:
 
 
 class TestWritingDown:
+    def test_ready_rows_with_a_number_are_told_from_those_without(self, upload: Upload) -> None:
+        pat = Typed(4, "Pat", "O`Test", phone="306 555 0143")
+        wrong = Typed(5, "Di", "Test", "di@", "306 555 0144")
+        made = upload(
+            Typed(2, "Ada", "Fixture", "", "306 555 0142"), Typed(3, "Ben", "X"), pat, wrong
+        )
+        assert imports.ready_with_phone(made) == 2
+        assert imports.ready(made) == 3
+
     def test_each_row_has_its_fate_from_file_and_database(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:

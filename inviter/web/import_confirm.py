@@ -7,7 +7,7 @@ from flask import g
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from inviter import holding, quotas, team
+from inviter import holding, imports, quotas, team
 from inviter.imports import PER_PAGE
 from inviter.models import Import
 from inviter.quotas import TooMany
@@ -55,11 +55,13 @@ class ConfirmPage(ImportPage):
             return formats.too_many_from_files(refused, g.clinic)
         return ""
 
-    @property
+    @cached_property
     def texts(self) -> str:
         """What is said where not all texts may leave today."""
         most = guards.settings().texts_per_day
         if guards.settings().sms == "off" or self.to_invite <= most:
+            return ""
+        if imports.ready_with_phone(self._made) <= most:
             return ""
         return _(
             "At most %(most)s texts a day leave from a clinic: the others follow on the next days."

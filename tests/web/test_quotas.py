@@ -41,9 +41,12 @@ def typed(visitor: Visitor, cast: Cast, first: str) -> Visitor:
     return visitor.submit("Confirm and Invite", form=CHECK)
 
 
-def uploaded(visitor: Visitor, cast: Cast, *names: str) -> Visitor:
+def uploaded(visitor: Visitor, cast: Cast, *names: str, phones: int = 0) -> Visitor:
+    """`phones`: how many of them, from the first, have a number."""
     visitor.open("/c/northside/invite")
-    file = HEAD + "".join(f"{each},Fixture,,\r\n" for each in names)
+    numbers = [f"306 555 014{place}" if place < phones else " " for place in range(len(names))]
+    rows = zip(names, numbers, strict=True)
+    file = HEAD + "".join(f"{name},Fixture,,{number}\r\n" for name, number in rows)
     data = {"csrf_token": visitor.csrf_token, "provider": str(cast.osei.id)}
     visitor.post("/c/northside/imports", {**data, "file": (io.BytesIO(file.encode()), "may.csv")})
     return visitor.follow("#invite-rows")
@@ -94,8 +97,15 @@ def test_who_is_overtaken_at_confirm_is_refused_and_told_how_many_are_left(
 
 def test_a_file_with_more_texts_than_leave_in_a_day_says_so(ana: Visitor, cast: Cast) -> None:
     words = "2 texts a day leave from a clinic: the others follow on the next days."
-    assert words in uploaded(ana, cast, "Ada", "Ben", "Cy").text
-    assert words not in uploaded(ana, cast, "Ada", "Ben").text
+    assert words in uploaded(ana, cast, "Ada", "Ben", "Cy", phones=3).text
+    assert words not in uploaded(ana, cast, "Ada", "Ben", phones=2).text
+
+
+@pytest.mark.parametrize("phones", [0, 2])
+def test_patients_without_a_number_are_no_texts(ana: Visitor, cast: Cast, phones: int) -> None:
+    visitor = uploaded(ana, cast, "Ada", "Ben", "Cy", phones=phones)
+    assert "Will be invited (3)" in visitor.text
+    assert "texts a day leave" not in visitor.text
 
 
 def test_to_send_to_one_contact_after_the_other_is_counted_too(
