@@ -194,7 +194,7 @@ class ImportPage:
                 is_current=show == self.show and self.has_rows,
             )
             for show in Show
-            if self._count(show)
+            if self._count(show) and not (self.is_erased and show == Show.CHANGED)
         ]
 
     @cached_property

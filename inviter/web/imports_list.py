@@ -14,7 +14,7 @@ from inviter.listing import MOST_PAGES, Page
 from inviter.models import Import, ImportState
 from inviter.roster import Fate
 from inviter.web import formats
-from inviter.web.import_shows import WORDS
+from inviter.web.import_shows import FATES, WORDS, Show
 from inviter.web.pages import Pages, pages_of
 
 Counts = dict[Fate, int]
@@ -61,6 +61,7 @@ class ImportsList:
 
 
 def _file(made: Import, counts: Counts) -> File:
+    """Those that were changed are among those that are ready, and only on its page apart."""
     return File(
         name=made.file_name,
         url=url_for("imports.page", slug=g.clinic.slug, import_id=made.id),
@@ -68,9 +69,9 @@ def _file(made: Import, counts: Counts) -> File:
         by=made.uploaded_by.name,
         at=made.uploaded_at,
         counts=[
-            f"{formats.word(words)} ({counts[fate]:,})"
-            for fate, words in WORDS.items()
-            if counts.get(fate)
+            f"{formats.word(WORDS[fates[0]])} ({many:,})"
+            for show, fates in FATES.items()
+            if show != Show.CHANGED and (many := sum(counts.get(fate, 0) for fate in fates))
         ],
         state=_state(made, counts),
     )

@@ -678,6 +678,17 @@ def test_imports_lists_files_the_newest_first(upload: Upload, worker: Worker) ->
     assert visitor.words("#navigation [aria-current]") == ["Imports"]
 
 
+def test_who_was_changed_counts_once_in_the_list_as_ready(upload: Upload) -> None:
+    visitor = upload(*READY, "Dan,O`Brien,dan@example.org,", BAD_EMAIL)
+    path = visitor.path
+    assert chips(visitor) == ["Needs fixing (1)", "Ready (3)", "Changed (1)"]
+    listed = visitor.open("/c/northside/imports").words("table.files tbody tr")[0]
+    assert "Needs fixing (1), Ready (3) To be confirmed by" in listed
+    assert "Changed" not in listed
+    visitor.open(path).submit("Erase these rows", form="#discard form")
+    assert visitor.open(path).words(".reasons li") == ["Needs fixing (1)", "Ready (3)"]
+
+
 def test_a_clinic_without_files_is_led_to_the_card(ana: Visitor) -> None:
     ana.open("/c/northside/imports")
     assert "No file has been uploaded yet." in ana.text
