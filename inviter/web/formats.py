@@ -23,7 +23,7 @@ BREAK_AT, BREAK_DOT = Markup("@<wbr>"), Markup(".<wbr>")
 
 
 def init(app: Flask) -> None:
-    app.jinja_env.install_gettext_callables(word, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    app.jinja_env.install_gettext_callables(word, counted, newstyle=True)  # type: ignore[attr-defined]
     app.add_template_filter(day)
     app.add_template_filter(moment)
     app.add_template_filter(breakable)
@@ -69,6 +69,11 @@ def breakable(email: str) -> Markup:
 def problem(refused: Problem) -> str:
     """What `contacts` refused, in the reader's language."""
     return _(refused.template, **refused.values)
+
+
+def counted(singular: str, plural: str, num: int) -> str:
+    """`ngettext` of templates: %(number)s is the number as people read it, 1,200."""
+    return ngettext(singular, plural, num, number=f"{num:,}")
 
 
 STATUSES = {
@@ -129,9 +134,10 @@ def no_room(room: int) -> str:
     if not room:
         return _("No more patients can be invited now. %(why)s", why=why)
     left = ngettext(
-        "Only %(num)d more patient can be invited now.",
-        "Only %(num)d more patients can be invited now.",
+        "Only %(number)s more patient can be invited now.",
+        "Only %(number)s more patients can be invited now.",
         room,
+        number=f"{room:,}",
     )
     return f"{left} {why}"
 
@@ -148,13 +154,17 @@ def how_joined(how: How) -> str:
 def count_invited(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ invited patients", number=f"{page.limit:,}")
-    return ngettext("%(num)d invited patient", "%(num)d invited patients", page.total)
+    number = f"{page.total:,}"
+    return ngettext(
+        "%(number)s invited patient", "%(number)s invited patients", page.total, number=number
+    )
 
 
 def count_patients(page: Page[Any]) -> str:
     if page.is_capped:
         return _("%(number)s+ patients", number=f"{page.limit:,}")
-    return ngettext("%(num)d patient", "%(num)d patients", page.total)
+    number = f"{page.total:,}"
+    return ngettext("%(number)s patient", "%(number)s patients", page.total, number=number)
 
 
 def too_many_typed(refused: TooMany, clinic: Clinic) -> str:

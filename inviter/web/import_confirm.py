@@ -84,7 +84,10 @@ class ConfirmPage(ImportPage):
 
     @property
     def rest_words(self) -> str:
-        return ngettext("and %(num)d more patient", "and %(num)d more patients", self.rest)
+        number = f"{self.rest:,}"
+        return ngettext(
+            "and %(number)s more patient", "and %(number)s more patients", self.rest, number=number
+        )
 
     @property
     def rest_url(self) -> str:

@@ -163,9 +163,10 @@ class ImportPage:
     @property
     def success(self) -> str:
         return ngettext(
-            "CSV import successful – %(num)d patient invited",
-            "CSV import successful – %(num)d patients invited",
+            "CSV import successful – %(number)s patient invited",
+            "CSV import successful – %(number)s patients invited",
             self.invited,
+            number=f"{self.invited:,}",
         )
 
     @property

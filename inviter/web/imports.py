@@ -212,12 +212,21 @@ def _rows_stand(made: Import) -> str:
     left = imports.counts([made])[made.id].get(Fate.NEEDS_FIXING, 0)
     if not left:
         return _("Saved. No row needs fixing.")
-    return ngettext("Saved. %(num)d row needs fixing.", "Saved. %(num)d rows need fixing.", left)
+    return ngettext(
+        "Saved. %(number)s row needs fixing.",
+        "Saved. %(number)s rows need fixing.",
+        left,
+        number=f"{left:,}",
+    )
 
 
 def _cancelled(invited: int, stopped: int) -> str:
-    done = ngettext("%(num)d patient was invited", "%(num)d patients were invited", invited)
-    rest = ngettext("%(num)d was stopped", "%(num)d were stopped", stopped)
+    number = f"{invited:,}"
+    done = ngettext(
+        "%(number)s patient was invited", "%(number)s patients were invited", invited, number=number
+    )
+    number = f"{stopped:,}"
+    rest = ngettext("%(number)s was stopped", "%(number)s were stopped", stopped, number=number)
     return _("Cancelled: %(done)s, %(rest)s.", done=done, rest=rest)
 
 

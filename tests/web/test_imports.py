@@ -409,6 +409,34 @@ def test_rows_that_were_left_can_be_fixed_and_invited_later(
     assert "3 patients invited" in visitor.open(visitor.path).text
 
 
+def test_numbers_read_alike_wherever_they_stand(upload: Upload, worker: Worker) -> None:
+    visitor = upload(*(f"Pat,Test,p{n}@example.org," for n in range(1050)))
+    path = visitor.path
+    assert chips(visitor) == ["Ready (1,050)"]
+    assert visitor.words("#invite-rows") == ["Invite 1,050 patients"]
+    assert "and 1,000 more patients" in visitor.follow("#invite-rows").text
+    visitor.submit("Confirm and Invite", form="#confirm-form")
+    worker(1, size=1)
+    visitor.submit("Cancel the rest", form="#progress form")
+    assert "Cancelled: 1 patient was invited, 1,049 were stopped." in visitor.text
+    assert "1 of 1,050 invited" in visitor.open(path).text
+
+
+def test_large_numbers_of_rows_to_fix_and_of_invited_read_alike(
+    upload: Upload, worker: Worker
+) -> None:
+    visitor = upload(READY[0], *[BAD_EMAIL] * 1050)
+    assert "1,050 rows need fixing first, or stay behind." in visitor.text
+    visitor.submit("Save all and check again", form=TO_FIX)
+    assert "Saved. 1,050 rows need fixing." in visitor.text
+    confirm(visitor)
+    worker()
+    assert "Fix 1,050 rows" in visitor.open(visitor.path).text
+    confirm(upload(*(f"Pat,Test,p{n}@example.org," for n in range(1050))))
+    worker()
+    assert "CSV import successful – 1,050 patients invited" in visitor.open(visitor.path).text
+
+
 def test_progress_is_looked_at_again_until_it_is_done(upload: Upload, worker: Worker) -> None:
     visitor = confirm(upload(*READY))
     progress = visitor.page.select_one("#progress")
