@@ -1,12 +1,12 @@
 """A file of twenty patients in a real browser: without JavaScript, by touch, by paste."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from inviter import team
+from inviter import clock, imports, team
 from inviter.db import db
 from inviter.keys import Keys
 from tests.browser import Person, Site, look, violations
@@ -49,12 +49,12 @@ def ana(request: pytest.FixtureRequest, browser: Browser, site: Site) -> Iterato
     person.context.close()
 
 
-def upload(page: Page) -> None:
+def upload(page: Page, file: Mapping[str, object] = FILE) -> None:
     page.goto("/c/northside/invite")
     page.get_by_role("link", name="Upload a .CSV File (multiple patient invitations)").click()
     card = page.locator("#upload")
     card.get_by_label("Provider").select_option(label="Dr. Amira Osei")
-    card.get_by_label("CSV file").set_input_files(FILE)  # type: ignore[arg-type]
+    card.get_by_label("CSV file").set_input_files(file)  # type: ignore[arg-type]
     card.get_by_role("button", name="Import CSV").click()
     page.wait_for_url("**/imports/*")
 
@@ -200,6 +200,61 @@ def test_a_short_name_of_a_file_stands_on_one_line(
     name = person.page.get_by_role("link", name="may.csv")
     box = name.bounding_box()
     assert box and box["height"] < 35
+    person.context.close()
+
+
+def file_of(*rows: str) -> Mapping[str, object]:
+    text = "\r\n".join(["First Name,Last Name,Email,Phone Number", *rows, ""])
+    return {**FILE, "buffer": text.encode()}
+
+
+def test_a_page_of_rows_stays_where_one_was_on_reload_and_back(
+    browser: Browser, site: Site
+) -> None:
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    upload(page, file_of(*(f"Pat,Test,p{n}@example.org," for n in range(120))))
+    row, pages = page.locator("tbody tr").first, page.get_by_label("Pages of rows")
+    pages.get_by_role("link", name="Page 2").click()
+    expect(row).to_have_id("row-52")
+    page.reload()
+    expect(row).to_have_id("row-52")
+    pages.get_by_role("link", name="Next").click()
+    expect(row).to_have_id("row-102")
+    page.get_by_role("link", name="Imports").click()
+    expect(page.get_by_role("heading", name="Imports")).to_be_visible()
+    for number in (102, 52, 2):
+        page.go_back()
+        expect(row).to_have_id(f"row-{number}")
+    assert person.complaints == []
+    person.context.close()
+
+
+def test_a_page_of_the_list_of_imports_stays_where_one_was(browser: Browser, site: Site) -> None:
+    with site.app.app_context():
+        clinic, osei = team.clinic_at("northside"), team.user_with("osei@example.org")
+        assert clinic and osei
+        for number in range(60):
+            made = {"provider": osei, "by": osei, "content_mac": "x", "ignored": ()}
+            found = imports.begin(clinic, file_name=f"{number}.csv", now=clock.now(), **made)  # type: ignore[arg-type]
+            imports.open_up(found, by=osei, now=clock.now())
+        db.session.commit()
+        db.session.remove()
+    person = Person(browser, site)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    page.goto("/c/northside/imports")
+    page.get_by_role("link", name="Page 2").click()
+    expect(page.get_by_role("link", name="9.csv", exact=True)).to_be_visible()
+    page.reload()
+    page.get_by_role("link", name="9.csv", exact=True).click()
+    expect(page.get_by_role("heading", name="9.csv")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("link", name="9.csv", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("link", name="59.csv")).to_be_visible()
+    assert person.complaints == []
     person.context.close()
 
 
