@@ -78,10 +78,19 @@ class ImportPage:
         if self._made.ignored:
             names = ", ".join(self._made.ignored)
             found.append(_("Columns that were not read: %(names)s.", names=names))
-        if self.can_mend and not self.is_done:
-            until = formats.day(imports.until(self._made), g.clinic)
-            found.append(_("Rows that are not invited stay here until %(day)s.", day=until))
+        if self.kept and not self.is_done:
+            found.append(self.kept)
         return found
+
+    @property
+    def kept(self) -> str:
+        """How long there is for those who are not invited; said with what became of the others,
+        once the file is confirmed."""
+        is_left = any(many for fate, many in self.counts.items() if fate != Fate.INVITED)
+        if not (self.can_mend and is_left):
+            return ""
+        until = formats.day(imports.until(self._made), g.clinic)
+        return _("Rows that are not invited stay here until %(day)s.", day=until)
 
     @cached_property
     def earlier(self) -> Import | None:

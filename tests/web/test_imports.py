@@ -396,6 +396,23 @@ def test_confirming_invites_those_that_are_ready_and_says_so_when_it_is_done(
     assert "Ada Fixture" in visitor.open(str(ok["href"])).text  # type: ignore[index]
 
 
+def test_how_long_rows_that_were_left_stay_is_said_until_none_is(
+    upload: Upload, worker: Worker
+) -> None:
+    said = "Rows that are not invited stay here until"
+    visitor = confirm(upload(*READY, BAD_EMAIL))
+    path = visitor.path
+    worker()
+    headers = {"HX-Request": "true", "HX-Target": "progress"}
+    assert said in visitor.client.get(path, headers=headers).get_data(as_text=True)
+    assert visitor.open(path).text.count(said) == 1
+    visitor.submit("Save row 4", form=TO_FIX, **row(4, email="di@example.org"))
+    assert visitor.open(path).text.count(said) == 1
+    confirm(visitor)
+    worker()
+    assert said not in visitor.open(path).text
+
+
 def test_rows_that_were_left_can_be_fixed_and_invited_later(
     upload: Upload, app: Flask, worker: Worker
 ) -> None:
