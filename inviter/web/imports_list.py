@@ -82,12 +82,12 @@ def _state(made: Import, counts: Counts) -> str:
     if made.state == ImportState.INVITING:
         done = counts.get(Fate.INVITED, 0)
         return _("Inviting: %(done)s of %(all)s", done=f"{done:,}", all=f"{done + ready:,}")
+    if made.erased_at and made.confirmed_at:
+        return _("Finished: its rows are erased")
+    if made.erased_at and made.erased_at < imports.until(made):
+        return _("Cancelled: its rows are erased")
     if made.erased_at:
-        return (
-            _("Finished: its rows are erased")
-            if made.confirmed_at
-            else _("Never confirmed: its rows are erased")
-        )
+        return _("Never confirmed: its rows are erased")
     if not imports.can_be_finished(made, g.now):
         return _("Finished") if made.confirmed_at else _("Never confirmed")
     until = formats.day(imports.until(made), g.clinic)

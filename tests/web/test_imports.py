@@ -531,9 +531,11 @@ def test_a_file_that_should_not_be_invited_is_cancelled_and_erased(
     visitor.submit("Erase these rows", form="#discard form")
     assert visitor.path == "/c/northside/imports"
     assert "Import cancelled: nobody was invited, and its rows are erased." in visitor.text
-    assert "Never confirmed: its rows are erased" in visitor.text
+    assert "Cancelled: its rows are erased" in visitor.text
+    assert "Never confirmed" not in visitor.text
     assert (count(app, ImportRow), count(app)) == (0, 0)
     visitor.open(path)
+    assert "The rows of this file are erased. How they stood:" in visitor.text
     assert "Needs fixing (1)" in visitor.text
     assert not visitor.page.select("#discard, #invite-rows")
     with app.app_context():
