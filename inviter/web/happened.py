@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from inviter.activity import Action, Line, View
 from inviter.contacts import N_
@@ -26,7 +27,6 @@ KINDS = {
 
 SENTENCES: dict[tuple[str, ...], str] = {
     (Action.INVITED,): N_("%(by)s invited %(patient)s"),
-    (Action.IMPORTED,): N_("%(by)s invited %(count)s patients from %(file)s"),
     (Action.RENEWED,): N_("%(patient)s asked for a new link: sent again"),
     (Action.DISOWNED,): N_("Who opened the link of %(patient)s said: This is not for me"),
     (Action.RESENT,): N_("%(by)s sent the invitation to %(patient)s again"),
@@ -46,14 +46,10 @@ SENTENCES: dict[tuple[str, ...], str] = {
     (Action.SUPPRESSED, EMAIL): N_("Email to %(patient)s not sent: the address opted out"),
     (Action.SUPPRESSED, TEXT): N_("Text to %(patient)s not sent: the number opted out"),
     (Action.PROVIDER_CHANGED,): N_("%(by)s changed the provider of %(patient)s"),
-    (Action.CONTACTS_ERASED,): N_("Contacts of %(count)s invitations erased: no longer needed"),
     (Action.PATIENT_ERASED,): N_("%(by)s erased %(patient)s"),
     (Action.CODE_SHOWN,): N_("%(by)s had the code of %(patient)s shown large"),
     (Action.UPLOADED,): N_("%(by)s uploaded %(file)s"),
     (Action.IMPORT_CANCELLED,): N_("%(by)s cancelled the import of %(file)s"),
-    (Action.EXPORTED, ""): N_("%(by)s exported %(count)s invited patients"),
-    (Action.EXPORTED, View.IMPORT): N_("%(by)s downloaded %(count)s rows to fix of %(file)s"),
-    (Action.EXPORTED, View.ACTIVITY): N_("%(by)s exported %(count)s lines of Activity"),
     (Action.VIEWED, View.INVITED): N_("%(by)s looked at Invited Patients"),
     (Action.VIEWED, View.PATIENTS): N_("%(by)s looked at Patients"),
     (Action.VIEWED, View.INVITATION): N_("%(by)s looked at the invitation of %(patient)s"),
@@ -62,6 +58,30 @@ SENTENCES: dict[tuple[str, ...], str] = {
     (Action.SECOND_FACTOR_RESET,): N_("The authenticator app of %(member)s was reset"),
     (Action.SETTINGS_CHANGED,): N_("%(by)s changed settings: %(settings)s"),
 }
+
+COUNTED: dict[tuple[str, ...], tuple[str, str]] = {
+    (Action.IMPORTED,): (
+        N_("%(by)s invited %(count)s patient from %(file)s"),
+        N_("%(by)s invited %(count)s patients from %(file)s"),
+    ),
+    (Action.CONTACTS_ERASED,): (
+        N_("Contacts of %(count)s invitation erased: no longer needed"),
+        N_("Contacts of %(count)s invitations erased: no longer needed"),
+    ),
+    (Action.EXPORTED, ""): (
+        N_("%(by)s exported %(count)s invited patient"),
+        N_("%(by)s exported %(count)s invited patients"),
+    ),
+    (Action.EXPORTED, View.IMPORT): (
+        N_("%(by)s downloaded %(count)s row to fix of %(file)s"),
+        N_("%(by)s downloaded %(count)s rows to fix of %(file)s"),
+    ),
+    (Action.EXPORTED, View.ACTIVITY): (
+        N_("%(by)s exported %(count)s line of Activity"),
+        N_("%(by)s exported %(count)s lines of Activity"),
+    ),
+}
+"""Of one, and of several."""
 
 SETTINGS = {
     "name": N_("name"),
@@ -76,16 +96,20 @@ SETTINGS = {
 
 def sentence(row: Happening, people: dict[int, str]) -> str:
     """What has none here is said as the history of its invitation says it."""
+    count = row.details.get("count", row.details.get("rows", 0))
     words = {
         "by": row.by or _("someone"),
         "patient": patient(row),
         "file": row.file or _("a file"),
-        "count": f"{row.details.get('count', row.details.get('rows', 0)):,}",
+        "count": f"{count:,}",
         "reason": outcomes.reason(row.details.get("reason")),
         "settings": ", ".join(map(_setting, row.details.get("settings", ()))),
         "member": people.get(row.details.get("member_id", 0)) or _("someone"),
     }
-    template = SENTENCES.get((row.action, *_told(row)))
+    told = (row.action, *_told(row))
+    if told in COUNTED:
+        return ngettext(*COUNTED[told], count, **words)
+    template = SENTENCES.get(told)
     return _(template, **words) if template else _as_in_history(row)
 
 

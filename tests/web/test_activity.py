@@ -140,7 +140,7 @@ def test_what_is_shown_leaves_as_a_file_and_that_is_recorded(
         assert line.details == {"view": "activity", "rows": 2}
     assert looked_up(ana, what="looks")[0] == "Ana Moreau exported 2 lines of Activity"
     ana.submit("Export CSV", form="#happenings form")
-    assert "exported 1 lines" not in ana.response.get_data(as_text=True)  # not its own line
+    assert "exported 1 line" not in ana.response.get_data(as_text=True)  # not its own line
 
 
 def test_a_name_is_a_text_and_no_markup(app: Flask, ana: Visitor, cast: Cast, keys: Keys) -> None:
@@ -207,6 +207,25 @@ def test_everything_that_can_happen_has_its_sentence_and_kind(app: Flask, action
         ), each
         assert "%" not in each
     assert any(action in actions for actions in KINDS.values()), "no filter finds it"
+
+
+@pytest.mark.parametrize(
+    ("action", "details", "said"),
+    [
+        (Action.IMPORTED, {"count": 1}, "Ana invited 1 patient from p.csv"),
+        (Action.IMPORTED, {"count": 6240}, "Ana invited 6,240 patients from p.csv"),
+        (Action.CONTACTS_ERASED, {"count": 1}, "Contacts of 1 invitation erased: no longer needed"),
+        (Action.EXPORTED, {"rows": 1}, "Ana exported 1 invited patient"),
+        (Action.EXPORTED, {"rows": 1, "import_id": 1}, "Ana downloaded 1 row to fix of p.csv"),
+        (Action.EXPORTED, {"rows": 1, "view": "activity"}, "Ana exported 1 line of Activity"),
+    ],
+)
+def test_one_is_not_several(
+    app: Flask, action: Action, details: dict[str, object], said: str
+) -> None:
+    with app.test_request_context():
+        row = Happening(1, NOW, action, "Ana", None, "", "p.csv", details)
+        assert happened.sentence(row, {}) == said
 
 
 def test_names_that_were_erased_are_nowhere(app: Flask) -> None:
