@@ -20,6 +20,7 @@ ROWS = [
     *(f"Pat,Test{chr(97 + n)},pat{n}@example.org,306 555 01{n:02}" for n in range(15)),
     *("Cy,,cy@example.org,", "Di,Late,di@,", "Eve,Number,,1.55E+10"),
 ]
+READY = "Ada,Fixture,ada@example.org,306 555 0143"
 FILE = {
     "name": "may.csv",
     "mimeType": "text/csv",
@@ -200,6 +201,41 @@ def test_a_short_name_of_a_file_stands_on_one_line(
     name = person.page.get_by_role("link", name="may.csv")
     box = name.bounding_box()
     assert box and box["height"] < 35
+    person.context.close()
+
+
+BROKEN = """() => [...document.querySelectorAll('thead th')].flatMap((cell) => {
+    const text = cell.firstChild
+    if (text?.nodeType !== Node.TEXT_NODE) return []
+    return [...text.data.matchAll(/\\w+/g)].filter((word) => {
+        const range = document.createRange()
+        range.setStart(text, word.index)
+        range.setEnd(text, word.index + word[0].length)
+        return new Set([...range.getClientRects()].map((box) => box.top)).size > 1
+    }).map((word) => word[0])
+})"""
+"""Words of headings that go on in the next line."""
+
+
+@pytest.mark.parametrize("width", [900, 1024, 1100, 1440])
+def test_the_words_of_headings_are_whole_beside_the_longest_names(
+    browser: Browser, site: Site, width: int
+) -> None:
+    person = Person(browser, site, width=width)
+    person.sign_in("ana@example.org", PASSWORD)
+    page = person.page
+    known = "kate.featherstonehaugh@northern-saskatchewan.example.org,306 555 0142"
+    upload(page, file_of(f"Kate,Featherstonehaugh,{known}", READY))
+    assert page.evaluate(BROKEN) == []
+    every = (f"{'Wolfeschlegelstein' * 4},{'Schaferswessen' * 4},{known}", READY, *ROWS[-3:])
+    upload(page, {**file_of(*every, *every), "name": f"{'patients_of_the_clinic' * 4}.csv"})
+    page.get_by_role("link", name="Ready").click()
+    expect(page.locator("table.rows")).to_be_visible()
+    assert page.evaluate(BROKEN) == []
+    assert person.width_needed() <= width
+    page.goto("/c/northside/imports")
+    assert page.evaluate(BROKEN) == []
+    assert person.width_needed() <= width
     person.context.close()
 
 
