@@ -20,6 +20,8 @@ from inviter.db import db
 from inviter.models import Clinic, ImportRow, Invitation, Patient
 from inviter.roster import Recipient
 
+MOST_SHARING = 1000
+
 
 class Fate(StrEnum):
     """What becomes of a recipient."""
@@ -66,12 +68,18 @@ def check(
     names = {each.name_key for each in recipients}
     invitations = _invitations_named(clinic, names, but)
     patients = _patients_named(clinic, names)
-    sharing = _sharing_contact(clinic, recipients) if but is None else []
+    sharing = _sharing_contact(clinic.id, recipients) if but is None else []
     apart = {each.id for each in invitations if but is not None and each.twin != but.twin}
     return [
         _check_one(recipient, recipients[:place], invitations, patients, sharing, apart)
         for place, recipient in enumerate(recipients)
     ]
+
+
+def same_contact(clinic_id: int, recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
+    """As `check` says it of each who would be invited, and with the others of these; one query."""
+    sharing: list[Invitation | Recipient] = [*_sharing_contact(clinic_id, recipients), *recipients]
+    return [_sharing(each, sharing) for each in recipients]
 
 
 class Met(NamedTuple):
@@ -228,8 +236,7 @@ def _check_one(
             fate = Fate.ALREADY_PATIENT if joined else Fate.ALREADY_INVITED
             by_name = likeness == Likeness.NAME
             return Checked(recipient, fate, invitation, joined, by_name_only=by_name)
-    names = {each.name for each in sharing if _shares_contact(recipient, each)}
-    return Checked(recipient, Fate.INVITED, same_contact=tuple(sorted(names)))
+    return Checked(recipient, Fate.INVITED, same_contact=_sharing(recipient, sharing))
 
 
 class Likeness(StrEnum):
@@ -251,12 +258,16 @@ def _likeness(
     return Likeness.NAME if is_bare and not (one.is_different or is_apart) else None
 
 
-def _shares_contact(one: Recipient, other: Invitation) -> bool:
+def _sharing(one: Recipient, others: Iterable[Invitation | Recipient]) -> tuple[str, ...]:
+    """The names of those with this email or number, but for namesakes."""
+    return tuple(sorted({each.name for each in others if _shares_contact(one, each)}))
+
+
+def _shares_contact(one: Recipient, other: Invitation | Recipient) -> bool:
     if one.name_key == other.name_key:
         return False
-    return bool(
-        (one.email and one.email == other.email) or (one.number and one.number == other.phone)
-    )
+    number = other.number if isinstance(other, Recipient) else other.phone
+    return bool((one.email and one.email == other.email) or (one.number and one.number == number))
 
 
 LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
@@ -318,11 +329,15 @@ def _patients_named(clinic: Clinic, names: Iterable[str]) -> list[Patient]:
     )
 
 
-def _sharing_contact(clinic: Clinic, recipients: Iterable[Recipient]) -> list[Invitation]:
-    """Each side of the OR says all that its index does, or SQLite would read the whole clinic."""
+def _sharing_contact(clinic_id: int, recipients: Iterable[Recipient]) -> list[Invitation]:
+    """Each side of the OR says all that its index does, or SQLite would read the whole clinic.
+
+    Some of them, where many are written down with one contact that means none.
+    """
     emails = {each.email for each in recipients if each.email}
     numbers = {each.number for each in recipients if each.number}
-    here = (Invitation.clinic_id == clinic.id, *LIVE)
+    here = (Invitation.clinic_id == clinic_id, *LIVE)
     by_email = and_(*here, Invitation.email.in_(emails))
     by_phone = and_(*here, Invitation.phone.in_(numbers))
-    return list(db.session.scalars(select(Invitation).where(or_(by_email, by_phone))))
+    query = select(Invitation).where(or_(by_email, by_phone)).limit(MOST_SHARING)
+    return list(db.session.scalars(query))

@@ -4,8 +4,9 @@ import pytest
 
 from inviter import duplicates
 from inviter.db import db
+from inviter.keys import Keys
 from tests.counting import counted
-from tests.factories import Cast, recipient
+from tests.factories import Cast, invite, recipient
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -30,6 +31,21 @@ def test_neither_names_nor_contacts_are_looked_for_in_the_whole_clinic(
         assert "uq_invitation_phone (clinic_id=? AND phone=?)" in found
     assert "(clinic_id=?)" not in found
     assert "SCAN invitation" not in found
+
+
+def test_who_shares_a_contact_is_found_among_the_invited_and_each_other_in_one_query(
+    cast: Cast, keys: Keys
+) -> None:
+    people = {"provider": cast.osei, "by": cast.ana, "keys": keys}
+    invite(cast.northside, ADA, **people)  # type: ignore[arg-type]
+    ben = recipient("Ben Fixture", phone="306 555 0142")
+    cy = recipient("Cy Fixture", email="ada@example.org", phone="306 555 0142")
+    with counted() as statements:
+        found = duplicates.same_contact(cast.northside.id, [ben, cy, recipient("Di Test"), ADA])
+    both = ("Ada Fixture", "Cy Fixture")
+    assert found == [both, ("Ada Fixture", "Ben Fixture"), (), ("Ben Fixture", "Cy Fixture")]
+    assert len(statements) == 1
+    assert duplicates.same_contact(cast.lakeview.id, [ben]) == [()]
 
 
 def plan(statement: str) -> str:

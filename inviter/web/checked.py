@@ -18,6 +18,9 @@ from inviter.status import Moment, Status
 from inviter.team import Provider
 from inviter.web import formats, looks, outcomes
 
+MOST_NAMED = 5
+"""Of those who share a contact."""
+
 
 class Addressee(NamedTuple):
     """Who gets a message: the place among the recipients, and the name."""
@@ -165,6 +168,14 @@ def notes_to_invite(one: Recipient, hint: str, *, sms: bool) -> list[str]:
     return notes
 
 
+def same_contact(names: Sequence[str]) -> list[str]:
+    """Families share contacts; those of a whole clinic would fill the page."""
+    first = ", ".join(names[:MOST_NAMED])
+    if len(names) > MOST_NAMED:
+        return [_("Same email or mobile number as %(names)s and others.", names=first)]
+    return [_("Same email or mobile number as %(names)s.", names=first)] if names else []
+
+
 def known(who: Invitation | Patient | None, clinic: Clinic, at: Moment) -> str:
     """Since when the clinic knows this patient, and how it stands."""
     if isinstance(who, Invitation):
@@ -181,10 +192,7 @@ def known(who: Invitation | Patient | None, clinic: Clinic, at: Moment) -> str:
 
 def _note_to_invite(one: Checked, hint: str, *, sms: bool) -> str:
     notes = notes_to_invite(one.recipient, hint, sms=sms)
-    if one.same_contact:
-        names = ", ".join(one.same_contact)
-        notes.append(_("Same email or mobile number as %(names)s.", names=names))
-    return " ".join(notes)
+    return " ".join([*notes, *same_contact(one.same_contact)])
 
 
 def _sent_row(invitation: Invitation, sent: Sequence[Sent], at: Moment, keys: Keys) -> SentRow:

@@ -275,7 +275,7 @@ class ImportPage:
         found = imports.row(self._made, number) if number else None
         return found.number if found and found.fate == Fate.SKIPPED else None
 
-    @property
+    @cached_property
     def rows(self) -> Sequence[RowShown]:
         """But for the one that is typed anew above them."""
         changing = self.changing.number if self.changing else None
@@ -284,6 +284,7 @@ class ImportPage:
                 each,
                 reader=self._reader,
                 known=self._known.get(each.invitation_id or 0),
+                same_contact=self._same_contact.get(each.number, ()),
                 may_change=self.can_mend,
             )
             for each in self.page.rows
@@ -317,6 +318,11 @@ class ImportPage:
     @cached_property
     def _reader(self) -> Reader:
         return Reader(guards.settings().sms_regions)
+
+    @cached_property
+    def _same_contact(self) -> dict[int, Sequence[str]]:
+        is_ready = self.show in (Show.READY, Show.CHANGED)
+        return import_rows.same_contact(self.page.rows, self._reader, g.clinic) if is_ready else {}
 
     @cached_property
     def _known(self) -> dict[int, Invitation]:

@@ -7,10 +7,10 @@ from typing import Any
 from flask import g, url_for
 from flask_babel import gettext as _
 
-from inviter import contacts, roster
+from inviter import contacts, duplicates, roster
 from inviter.bulk import Reader
 from inviter.imports import DONE, TO_INVITE
-from inviter.models import ImportRow, Invitation
+from inviter.models import Clinic, ImportRow, Invitation
 from inviter.roster import Fate, Recipient
 from inviter.status import Moment
 from inviter.web import checked, formats, guards, mending_forms
@@ -36,12 +36,16 @@ class RowShown:
 
 
 def shown(
-    row: ImportRow, *, reader: Reader, known: Invitation | None, may_change: bool
+    row: ImportRow,
+    *,
+    reader: Reader,
+    known: Invitation | None,
+    may_change: bool,
+    same_contact: Sequence[str] = (),
 ) -> RowShown:
     """As it is read; as it was typed, where it cannot be. `known`: by which the clinic knows them
     already."""
-    ticks = {"one_name": row.one_name, "is_different": row.is_different}
-    who = roster.check_row(row, reader, **ticks).recipient
+    who = _recipient(row, reader)
     typed = mending_forms.form_of(row)
     name = f"{typed.first_name.data} {typed.last_name.data}".strip()
     return RowShown(
@@ -49,7 +53,7 @@ def shown(
         name=who.name if who else name,
         email=(who.email or "") if who else typed.email.data,
         phone=(who.phone.typed if who.phone else "") if who else typed.phone.data,
-        notes=_notes(row, who, known),
+        notes=[*_notes(row, who, known), *checked.same_contact(same_contact)],
         known_url=_url_of(known) if known else "",
         tick=typed.is_different if row.by_name_only and may_change else None,
         can_change=may_change and row.fate not in (Fate.NEEDS_FIXING, *DONE),
@@ -57,6 +61,23 @@ def shown(
         can_leave_out=may_change and row.fate in TO_INVITE,
         can_put_back=may_change and row.fate == Fate.SKIPPED,
     )
+
+
+def same_contact(
+    rows: Sequence[ImportRow], reader: Reader, clinic: Clinic
+) -> dict[int, Sequence[str]]:
+    """By their numbers, of those who would be invited: the names of others at the clinic, and
+    among these, who have the same email or mobile number."""
+    read = {each.number: _recipient(each, reader) for each in rows}
+    people = {number: who for number, who in read.items() if who}
+    names = duplicates.same_contact(clinic.id, list(people.values()))
+    return dict(zip(people, names, strict=True))
+
+
+def _recipient(row: ImportRow, reader: Reader) -> Recipient | None:
+    """None where it needs fixing."""
+    ticks = {"one_name": row.one_name, "is_different": row.is_different}
+    return roster.check_row(row, reader, **ticks).recipient
 
 
 def _notes(row: ImportRow, who: Recipient | None, known: Invitation | None) -> list[str]:

@@ -17,6 +17,7 @@ from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Activity, How, Import, ImportRow, Invitation, Membership
 from tests.conftest import settings_for
+from tests.counting import counted
 from tests.factories import Cast, account, invite, invite_batch, recipient
 from tests.visitors import Visitor
 
@@ -307,6 +308,54 @@ def test_a_different_person_of_the_same_name_is_ticked(upload: Upload) -> None:
     assert "The same as row 2" in visitor.text
     visitor.submit("Save and check again", form=TO_FIX, **row(3, is_different="y"))
     assert chips(visitor) == ["Ready (2)"]
+
+
+def test_families_are_pointed_out_on_the_page_and_in_the_check(
+    upload: Upload, app: Flask, cast: Cast, keys: Keys
+) -> None:
+    with app.app_context():
+        people = {"provider": cast.osei, "by": cast.ana, "keys": keys}
+        mei = recipient("Mei Nguyễn", email="home@example.org")
+        invite(cast.northside, mei, **people)  # type: ignore[arg-type]
+        other = recipient("Olga Other", phone="306 555 0142")
+        invite(cast.lakeview, other, **{**people, "provider": cast.tallgrass})  # type: ignore[arg-type]
+    family = ("Bao,Nguyễn,home@example.org,306 555 0149", "Linh,Nguyễn,,(306) 555-0149")
+    visitor = upload(*family, *READY, "Cy,,home@example.org,")
+    said = "Same email or mobile number as"
+    visitor.follow("#show-ready")
+    rows = visitor.words(".rows tbody tr .name")
+    assert rows[0] == f"Bao Nguyễn {said} Linh Nguyễn, Mei Nguyễn."
+    assert rows[1] == f"Linh Nguyễn {said} Bao Nguyễn."
+    assert visitor.text.count(said) == 2
+    shown = visitor.follow("#invite-rows").words("#confirm .people li")
+    assert f"{said} Linh Nguyễn, Mei Nguyễn." in shown[0]
+    assert f"{said} Bao Nguyễn." in shown[1]
+    assert said not in shown[2]
+
+
+def test_a_contact_of_very_many_does_not_fill_the_page(upload: Upload) -> None:
+    names = [f"Pat{chr(97 + n)}" for n in range(12)]
+    visitor = upload(*(f"{name},Test,none@example.org," for name in names))
+    first = "Same email or mobile number as Patb Test, Patc Test, Patd Test, Pate Test, Patf Test"
+    assert f"{first} and others." in visitor.words(".rows tbody tr")[0]
+
+
+@pytest.mark.parametrize("page", ["", "/confirm"])
+def test_a_page_of_rows_costs_the_same_queries_whatever_it_shows(
+    upload: Upload, app: Flask, page: str
+) -> None:
+    one = upload("Ada,Fixture,,").path
+    names = [f"Pat{chr(97 + n % 26)},Test{chr(97 + n // 26)}" for n in range(60)]
+    family = upload(*(f"{name},home@example.org," for name in names)).path
+    visitor = upload(*(f"Pat,Test,p{n}@example.org,306 555 01{n}" for n in range(10, 60)))
+    costs = []
+    for path in (one, family, visitor.path):
+        with app.app_context():
+            with counted() as statements:
+                visitor.open(path + page)
+            costs.append(len(statements))
+    assert len(set(costs)) == 1, costs
+    assert costs[0] <= 12
 
 
 def test_who_is_invited_already_or_joined_is_said_with_a_link(
