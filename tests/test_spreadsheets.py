@@ -289,15 +289,70 @@ def test_an_old_excel_file_and_one_with_a_password_are_told_apart(at: int) -> No
     )
 
 
-def test_a_quotation_mark_left_open_is_refused_with_its_row() -> None:
-    sentence = "Row 3 has a quotation mark that is not closed in that row. Take it out"
-    for end in ("", "\n", "\nSam,Fixture,,\n" * 9000, '\nSam,Fix"ture",,'):
-        assert str(refusal(HEADINGS + 'Eve,Fixture,,\nAda,"Fixture,,' + end)) == sentence
+OPEN = "Row 3 has a quotation mark that is not closed in that row. Take it out"
 
 
-def test_a_cell_may_not_go_on_to_the_next_line() -> None:
-    assert refusal(HEADINGS + 'Ada,"Fixture\nMD",,\n').values == {"row": 2}
-    assert refusal('"First\nName",Last Name\nAda,Fixture').values == {"row": 1}
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("", "\n", "\nSam,Fixture,,\n" * 9000, '\nSam,Fix"ture",,', '\nSam,"Fixture, MD",,'),
+        *("\n" * 100_000, "\n" + "x" * 4000 + "\nSam,Fixture,,\n" * 9000),
+    ],
+)
+def test_a_quotation_mark_left_open_is_refused_with_its_row(end: str) -> None:
+    assert str(refusal(HEADINGS + 'Eve,Fixture,,\nAda,"Fixture,,' + end)) == OPEN
+
+
+def test_a_cell_in_quotation_marks_may_have_several_lines_and_its_row_is_one() -> None:
+    text = '"First\nName",Last Name,Notes\nAda,"Fixture\r\nMD","at 9,\n\n""home"""\n\n'
+    assert rows(text + 'Sam,Sample,"\n"\nEve,Fixture,') == [
+        Row(2, "Ada", "Fixture\nMD", "", ""),
+        Row(4, "Sam", "Sample", "", ""),
+        Row(5, "Eve", "Fixture", "", ""),
+    ]
+
+
+def test_row_1_tells_the_separator_also_where_it_has_several_lines() -> None:
+    assert rows('"First\nName";"Last\nName"\nAda;Fixture, MD') == [
+        Row(2, "Ada", "Fixture, MD", "", "")
+    ]
+
+
+def test_a_cell_of_several_lines_may_lie_across_two_pieces_of_the_file() -> None:
+    for shift in range(0, 30, 3):
+        text = " " * shift + "First Name,Last Name,Notes\n" + 'Ada,Fixture,"call\n\nfirst"\n' * 9000
+        assert [row.number for row in rows(text)] == list(range(2, 9002))
+
+
+def test_a_cell_may_have_as_many_lines_as_one_of_excel() -> None:
+    text = "First Name,Last Name,Notes\nAda,Fixture,,\nSam,Fixture,"
+    notes = "call first\n" * 2900
+    assert [row.number for row in rows(f'{text}"{notes}"\nEve,Fixture,,')] == [2, 3, 4]
+    assert str(refusal(f'{text}"{notes * 2}"')) == OPEN
+
+
+def test_rows_below_one_of_several_lines_are_refused_by_their_own_number() -> None:
+    text = 'First Name,Last Name,Notes\nAda,Fixture,"call\nfirst"\n'
+    for wrong, code in (("x" * 5000, "long-row"), ("\x01", "control"), ('"x', "quote")):
+        for lines in (f"Sam,Fixture,{wrong}", f'Sam,Fixture,"call\n{wrong}'):
+            problem = refusal(text + lines)
+            assert (problem.code, problem.values) == (code, {"row": 3})
+
+
+@pytest.mark.parametrize("by", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("line", ["sep={}", "SEP={}", '"sep={}"'])
+def test_a_line_that_says_the_separator_is_obeyed_and_no_row(by: str, line: str) -> None:
+    headings = by.join(["First Name", "Last Name", "a,b;c d,e;f"])
+    text = f"{line.format(by)}\r\n{headings}\r\n\r\nAda{by}Fixture{by}"
+    for encoding in ("utf-8-sig", "utf-16"):
+        assert rows(text.encode(encoding)) == [Row(3, "Ada", "Fixture", "", "")]
+    assert refusal(text + "\x01").values == {"row": 3}
+
+
+def test_a_line_that_says_the_separator_is_not_enough() -> None:
+    assert refusal("sep=;").code == "row-1-blank"
+    assert refusal("sep=;\r\n" + HEADINGS).code == "row-1"
+    assert refusal(HEADINGS + "sep=;\n\x01").values == {"row": 3}
 
 
 def test_a_long_line_is_refused_with_its_row() -> None:
@@ -395,7 +450,8 @@ def test_a_large_list_is_read_in_the_memory_of_a_piece(tmp_path: Path) -> None:
         (b"\xff", "long-row"),
         (b"\n", "too-many-rows"),
         (b",\n", "too-many-rows"),
-        (b'x,"\n', "quote"),
+        (b'x,"\n', "too-many-rows"),
+        (b'x,"y\n', "quote"),
         (b"x\0", "long-row"),  # so it might be UTF-16
     ],
 )

@@ -1,21 +1,24 @@
 """Text with commas, semicolons or tabs -> rows of cells. Pure; holds a piece of the file at a time.
 
 What the file is, is decided by rules and not guessed: the encoding by its bytes, the separator by
-row 1. A row is a line, so numbers are those of the spreadsheet: no cell goes on to the next line.
+row 1, or by a line `sep=;` above it, which Excel writes and obeys. Numbers are those that Excel
+shows: a row is one row however many lines its quoted cells have, and `sep=;` is none.
 """
 
 import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any, BinaryIO
 
 from inviter.contacts import N_
 from inviter.spreadsheets.unreadable import HEAD, OTHER, PIECE, Refused
 
 SEPARATORS = ",;\t"
 LONGEST_LINE = 4096
+LONGEST_CELL = 32_767  # as one of Excel's: in a row that takes more, a quotation mark is not closed
 MOST_LINES = 1_048_576  # as a sheet of Excel has, the blank ones too
 
 BOMS = {
@@ -23,38 +26,96 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+SEP_LINE = re.compile(r'"?sep=([,;\t|])"? *', re.IGNORECASE)
 CONTROL = re.compile(r"[^\t\n\x20-\x7e\x80-\U0010ffff]")
+
+
+LONG = ("long-row", N_("Row %(row)s is too long. Keep only names, email and phone number in it"))
+UNSHOWN = ("control", N_("Row %(row)s has a character that cannot be shown. Type that row again"))
+OPEN = ("quote", N_("Row %(row)s has a quotation mark that is not closed in that row. Take it out"))
+
+Unfit = tuple[str, str]
+"""Why a row is not read: a code and a text that names the row."""
 
 
 def rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each row, blank ones too; raises Refused."""
-    number = 0
-    separator = ""
-    for lines in _pieces(file):
-        separator = separator or _separator(lines[0])
-        # A quotation mark left open takes in the next line, and after the last one the blank one.
-        found = list(csv.reader([*lines, ""], delimiter=separator, skipinitialspace=True))
-        if len(found) <= len(lines):
-            raise _open_quote(lines, separator, number)
-        found.pop()
+    number, begun, by = 0, list[str](), ""
+    for piece, unfit in _pieces(file):
+        lines = [*begun, *piece]
+        if not by and lines:
+            by = _said(lines) or separator(lines)
+        found, begun, open_quote = _records(lines, by or SEPARATORS[0])
         yield from enumerate(found, number + 1)
-        number += len(lines)
+        number += len(found)
+        if refusal := open_quote or unfit:
+            raise Refused(*refusal, row=number + 1)
+    if begun:
+        raise Refused(*OPEN, row=number + 1)
 
 
-def _separator(line: str) -> str:
+def separator(lines: Iterable[str], of: str = SEPARATORS) -> str:
     """That which parts row 1 into the most cells."""
-    return max(SEPARATORS, key=lambda each: len(next(csv.reader([line], delimiter=each), ())))
+    ended = [f"{line}\n" for line in lines]
+    return max(of, key=lambda each: len(next(_reader(ended, each), ())))
 
 
-def _open_quote(lines: list[str], separator: str, number: int) -> Refused:
-    reader = csv.reader([*lines, ""], delimiter=separator, skipinitialspace=True)
-    row = next(index for index, _ in enumerate(reader, 1) if reader.line_num > index)
-    text = N_("Row %(row)s has a quotation mark that is not closed in that row. Take it out")
-    return Refused("quote", text, row=number + row)
+def _said(lines: list[str]) -> str:
+    """What a line above row 1 says, which is taken out."""
+    said = SEP_LINE.fullmatch(lines[0])
+    if said:
+        del lines[0]
+    return said[1] if said else ""
 
 
-def _pieces(file: BinaryIO) -> Iterator[list[str]]:
-    """The lines, without their ends, some at a time."""
+def _records(lines: list[str], by: str) -> tuple[list[list[str]], list[str], Unfit | None]:
+    """The rows; the lines of the last one where it may go on in the next piece; and what is wrong
+    with the row after those."""
+    # A quotation mark left open takes in the next line, and after the last one the blank one.
+    found = list(_reader([*lines, ""], by))
+    if len(found) > len(lines):
+        found.pop()
+        return found, [], None
+    return _of_several_lines(lines, by)
+
+
+def _of_several_lines(lines: list[str], by: str) -> tuple[list[list[str]], list[str], Unfit | None]:
+    """As `_records`, where a cell goes on to the next line.
+
+    What closes it has to stand at its end, or it is the next quotation mark after one that was
+    left open.
+    """
+    ended = [*(f"{line}\n" for line in lines), ""]
+    reader, found, start = _reader(ended, by), list[list[str]](), 0
+    for cells in reader:
+        end = reader.line_num
+        if end > start + 1:
+            if sum(map(len, ended[start:end])) > LONGEST_CELL:
+                return found, [], OPEN
+            if end == len(ended):
+                return found, lines[start:], None
+            if not _is_strict(ended[start:end], by):
+                return found, [], OPEN
+        if start < len(lines):
+            found.append(cells)
+        start = end
+    return found, [], None
+
+
+def _is_strict(lines: list[str], by: str) -> bool:
+    try:
+        return bool(list(_reader(lines, by, strict=True)))
+    except csv.Error:
+        return False
+
+
+def _reader(lines: Iterable[str], by: str, *, strict: bool = False) -> Any:
+    return csv.reader(lines, delimiter=by, skipinitialspace=True, strict=strict)
+
+
+def _pieces(file: BinaryIO) -> Iterator[tuple[list[str], Unfit | None]]:
+    """The lines, without their ends, some at a time; and what is wrong with the one after them,
+    which is then the last."""
     encoding = _encoding(file)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     file.seek(0)
@@ -63,11 +124,16 @@ def _pieces(file: BinaryIO) -> Iterator[list[str]]:
         data = file.read(PIECE)
         text = rest + _decode(decoder, data)
         lines = text.split("\n")
-        _refuse_lines(text, lines, number)
+        if number + len(lines) > MOST_LINES + 1:
+            raise too_many_rows(MOST_LINES)
+        if found := _first_unfit(text, lines):
+            index, unfit = found
+            yield lines[:index], unfit
+            return
         rest = lines.pop() if data else ""
         number += len(lines)
         if lines:
-            yield lines
+            yield lines, None
 
 
 def _encoding(file: BinaryIO) -> str:
@@ -112,17 +178,13 @@ def _decode(decoder: io.IncrementalNewlineDecoder, data: bytes) -> str:
         raise Refused("letters", text) from None
 
 
-def _refuse_lines(text: str, lines: list[str], number: int) -> None:
-    if number + len(lines) > MOST_LINES + 1:
-        raise too_many_rows(MOST_LINES)
+def _first_unfit(text: str, lines: list[str]) -> tuple[int, Unfit] | None:
+    found: list[tuple[int, Unfit]] = []
     if max(map(len, lines)) > LONGEST_LINE:
-        row = next(index for index, line in enumerate(lines, 1) if len(line) > LONGEST_LINE)
-        message = N_("Row %(row)s is too long. Keep only names, email and phone number in it")
-        raise Refused("long-row", message, row=number + row)
-    if found := CONTROL.search(text):
-        row = text.count("\n", 0, found.start()) + 1
-        message = N_("Row %(row)s has a character that cannot be shown. Type that row again")
-        raise Refused("control", message, row=number + row)
+        found.append((next(n for n, line in enumerate(lines) if len(line) > LONGEST_LINE), LONG))
+    if control := CONTROL.search(text):
+        found.append((text.count("\n", 0, control.start()), UNSHOWN))
+    return min(found, key=itemgetter(0), default=None)
 
 
 def too_many_rows(most: int) -> Refused:
