@@ -45,13 +45,17 @@ class Cells(NamedTuple):
 
 
 TYPED = ("first_name", "last_name", "email", "phone", "one_name", "is_different")
+LINE_BREAK = " ↵ "
 LONGEST_SHOWN = 260
 """Longer cells are cut: they are wrong anyway, and a page of them must be small enough to post."""
 
 
 def shown(text: str) -> str:
-    """As an input shows a cell."""
-    return re.sub(r"[\r\n\0]", "", text)[:LONGEST_SHOWN]
+    """As an input shows a cell. It drops line breaks, and two addresses would become one: a sign
+    stands for them, with which the cell is wrong until it is typed anew."""
+    lines = text.strip().splitlines()
+    seen = LINE_BREAK.join(lines) if len(lines) > 1 else text
+    return re.sub(r"[\r\n\0]", "", seen)[:LONGEST_SHOWN]
 
 
 def mend(

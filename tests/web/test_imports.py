@@ -217,6 +217,19 @@ def test_rows_to_fix_come_first_with_inputs_for_what_is_wrong_alone(upload: Uplo
     assert "2 rows need fixing first, or stay behind." in visitor.text
 
 
+def test_a_line_break_in_a_cell_is_shown_and_stays_wrong_until_it_is_typed_anew(
+    upload: Upload,
+) -> None:
+    visitor = upload('"Ada\n",Fixture,"ada@example.org\nben@example.org","306 555 0142"', READY[1])
+    assert visitor.words("#check legend") == ["Row 2"]
+    assert visitor.errors["row-2-email"] == "Type this again on one line"
+    assert visitor.value("row-2-email") == "ada@example.org ↵ ben@example.org"
+    visitor.submit("Save row 2", form=TO_FIX)
+    assert visitor.errors["row-2-email"] == "Type this again on one line"
+    visitor.submit("Save row 2", form=TO_FIX, **row(2, email="ada@example.org"))
+    assert chips(visitor) == ["Ready (2)"]
+
+
 def test_what_is_ready_is_shown_where_nothing_needs_fixing(upload: Upload) -> None:
     visitor = upload(*READY, "Dan,O`Brien,dan@gmial.com,+44 20 7946 0958", "No,Contact,,")
     assert chips(visitor) == ["Ready (4)", "Changed (1)"]
