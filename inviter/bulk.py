@@ -28,8 +28,10 @@ PLAIN_NAME = re.compile(
 )
 NO_LETTERS = str.maketrans("", "", " '’-.")
 
-# Short enough that no limit of an address is near.
-PLAIN_EMAIL = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+'-]+(?:\.[A-Za-z0-9_+'-]+)*@([A-Za-z0-9.-]+)")
+# Short enough that no limit of an address is near, and with no apostrophe to be taken off.
+PLAIN_EMAIL = re.compile(
+    r"(?=.{1,64}\Z)(?!'+[+@-])[A-Za-z0-9_+'-]+(?:\.[A-Za-z0-9_+'-]+)*@([A-Za-z0-9.-]+)"
+)
 
 # Ten digits with or without the 1. Between digits that Excel may have taken for a fraction stands
 # no dot, but for the .0 that it adds.

@@ -24,6 +24,9 @@ BIDI |= dict.fromkeys(range(0x2066, 0x206A))
 # Letters and marks that show nothing: a joiner, the Hangul fillers, emoji's variation selectors.
 BLANKS = set("\u034f\u115f\u1160\u3164\uffa0") | set(map(chr, range(0xFE00, 0xFE10)))
 
+# What spreadsheets, and our own files for them, put before what begins like a formula.
+KEPT_A_TEXT = re.compile(r"\A(?:' ?)+(?=[=+\-@＝＋－＠])")
+
 LOOK_ALIKES = str.maketrans("‐‑‒–—−´`‘", "------’’’")  # keyboards make them; the rule has - and ’
 NAME_LINK = re.compile(r"@|://|\b(?:www|https?)\b|\.\w\w", re.IGNORECASE)
 # Letters that NFKD leaves whole, and apostrophes that Unicode counts as letters.
@@ -99,7 +102,7 @@ def fold(name: str) -> str:
 
 def email(text: str) -> str | None:
     """The address in lower case with an ASCII domain; None for a blank."""
-    typed = one_line(text, EMAIL_LIMIT)
+    typed = KEPT_A_TEXT.sub("", one_line(text, EMAIL_LIMIT))
     if not typed:
         return None
     _refuse_unclear_email(typed)
@@ -188,7 +191,9 @@ def _short(text: str) -> str:
 
 
 def _name(text: str, missing: Problem) -> str:
-    name = one_line(text, NAME_LIMIT).translate(LOOK_ALIKES)
+    """An apostrophe before what no name begins with is none of the name: '-Ana stays as wrong as
+    -Ana, whereas 't Hooft keeps his."""
+    name = KEPT_A_TEXT.sub("", one_line(text, NAME_LIMIT)).translate(LOOK_ALIKES)
     if not name:
         raise missing
     refuse_link(name)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inviter import contacts
+from inviter.bulk import Reader
 from inviter.contacts import Phone, Problem
 
 REGIONS = ("CA", "US")
@@ -295,6 +296,31 @@ def test_no_email_and_no_phone_is_fine(blank):
 def test_a_pasted_address_is_refused_with_the_part_to_keep(typed):
     problem = refusal(contacts.email, typed)
     assert (problem.code, str(problem)) == ("only-address", "Enter only the address: a@b.ca")
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("'+plus@sasktel.net", "+plus@sasktel.net"),
+        ("' -dash@b.ca", "-dash@b.ca"),
+        ("''=is@b.ca", "=is@b.ca"),
+        ("'\u200b+plus@b.ca", "+plus@b.ca"),
+        ("'t.hooft@b.ca", "'t.hooft@b.ca"),
+        ("'+'plus@b.ca", "+'plus@b.ca"),
+    ],
+)
+def test_an_apostrophe_that_kept_an_address_from_being_a_formula_is_none_of_it(typed, address):
+    assert contacts.email(typed) == Reader(("CA",)).email(typed) == address
+    assert contacts.email(address) == address
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [("'-Ana", "start"), ("' -Ana", "start"), ("'=Ana", "symbol"), ("'+Ana", "symbol")],
+)
+def test_an_apostrophe_makes_no_name_of_what_begins_like_a_formula(typed, code):
+    assert refusal(contacts.first_name, typed).code == code
+    assert contacts.last_name("'t Hooft") == "'t Hooft"
 
 
 @pytest.mark.parametrize(

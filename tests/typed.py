@@ -128,6 +128,7 @@ def email(random: Random) -> str:
     local = random.choice([random.choice(locals_), contacts.fold(crowd.name(random)[1])])
     address = f"{local}@{random.choice([random.choice(DOMAINS), random.choice(DOMAINS[:6])])}"
     shapes = "{}", "{}", "{}", "{}", "{}", "<{}>", "mailto:{}", "Ana <{}>", "{},", "'{}'", "{0};{0}"
+    shapes += "'+{}", "'-{}", "'={}", "' +{}", "''+{}", "'{}"
     return mistyped(random, random.choice(shapes).format(address))
 
 

@@ -426,6 +426,22 @@ def test_rows_to_fix_are_taken_away_with_their_problems(upload: Upload, app: Fla
         assert exported.details["rows"] == 2
 
 
+def test_rows_to_fix_read_the_same_once_they_are_uploaded_again(upload: Upload, cast: Cast) -> None:
+    visitor = upload("Dee,,+plus@sasktel.net,+1 306 555 0142", "-Ana,=Test,'-a@b.ca,")
+    visitor.submit("Download rows to fix", form="#check form:not(#rows-form)")
+    text = visitor.response.get_data().decode()
+    _, first, second = text.splitlines()
+    assert first.startswith("Dee,,'+plus@sasktel.net,'+1 306 555 0142,")
+    assert second.startswith("'-Ana,'=Test,'-a@b.ca,")
+    visitor.open("/c/northside/invite")
+    again = send(visitor, text.replace("Dee,,", "Dee,Test,"), provider=str(cast.osei.id))
+    assert chips(again) == ["Needs fixing (1)", "Ready (1)"]
+    assert again.errors["row-3-first_name"] == "Begin the name with a letter"
+    assert "Take out “=”" in again.errors["row-3-last_name"]
+    ready = again.open(again.path + "?show=ready").words(".rows tbody tr")
+    assert ready[0].startswith("2 Dee Test +plus@ sasktel. net +1 306 555 0142")
+
+
 def test_the_check_names_provider_clinic_number_and_the_first_fifty(
     upload: Upload, app: Flask
 ) -> None:
