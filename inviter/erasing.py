@@ -26,7 +26,7 @@ NO_NAME: dict[str, Any] = {"first_name": "", "last_name": "", "name_key": ""}
 NO_CELLS: dict[str, Any] = {
     **NO_NAME,
     **{"email": "", "phone": ""},
-    **{"problems": null(), "changes": null()},
+    **{"beyond": null(), "problems": null(), "changes": null()},
 }
 
 CHANGED = (*NO_NAME, *keeping.NO_CONTACT, "removed_at", "erased_at")

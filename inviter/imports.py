@@ -37,7 +37,7 @@ TABLE: Any = ImportRow.__table__
 ROW = TABLE.c
 COLUMNS = (
     *("number", "first_name", "last_name", "email", "phone", "extra", "fate", "name_key"),
-    *("problems", "changes", "duplicate_of", "by_name_only"),
+    *("beyond", "problems", "changes", "duplicate_of", "by_name_only"),
 )
 ALIKE = {"one_name": False, "is_different": False, "invitation_id": None}
 """What no row of a file says yet."""
@@ -268,7 +268,7 @@ def _values(checked: Checked) -> tuple[Any, ...]:
     typed, fate, who, problems, changes, duplicate_of, by_name_only = checked
     return (
         *(typed.number, typed.first_name, typed.last_name, typed.email, typed.phone, typed.extra),
-        *(fate, who.name_key if who else ""),
+        *(fate, who.name_key if who else "", typed.beyond),
         stored(problems) if problems else None,
         stored_changes(changes) if changes else None,
         *(duplicate_of, by_name_only),

@@ -50,6 +50,10 @@ class Row(Cells, Protocol):
     def extra(self) -> bool:
         """Whether it has more cells than there are headings."""
 
+    @property
+    def beyond(self) -> Sequence[str] | None:
+        """What stands in those."""
+
 
 class Fate(StrEnum):
     """What becomes of a row; the file alone tells the first four."""
@@ -195,8 +199,12 @@ def _read(row: Row, reader: Reader, *, one_name: bool) -> tuple[Any, dict[str, P
     if not problems:
         read.insert(2, name_key(*read[:2]))
     if row.extra:
-        text = N_("This row has more cells than the headings. Check that each is in its place")
-        problems["row"] = Problem("extra-cells", text)
+        text = N_(
+            "This row has more cells than there are headings. Left over: %(cells)s."
+            " Check that each is in its place"
+        )
+        cells = ", ".join(map(_shown, row.beyond or ["…"]))
+        problems["row"] = Problem("extra-cells", text, cells=cells)
     return read, problems
 
 
@@ -229,4 +237,4 @@ def _count_digits(text: str) -> int:
 
 
 def _shown(text: str) -> str:
-    return text.translate(BIDI).strip()
+    return " ".join(text.translate(BIDI).split())

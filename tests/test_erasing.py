@@ -119,10 +119,13 @@ def test_a_row_that_could_not_be_read_goes_with_its_name(
     cast: Cast, keys: Keys, canary: Invitation, now: datetime
 ) -> None:
     first, last = NAME.split()
-    upload(cast, now, Row(2, first, last, "not an email", ""), Row(3, "Ben", "Fixture", "no", ""))
+    unread = Row(2, first, last, "Jr", "not an email", extra=True, beyond=[EMAIL, NUMBER])
+    upload(cast, now, unread, Row(3, "Ben", "Fixture", "no", ""))
+    assert {"invitation", "import_row"} <= set(traces())
     erase(canary, cast, keys, now)
     rows = db.session.scalars(select(ImportRow).order_by(ImportRow.number)).all()
     assert [each.first_name for each in rows] == ["", "Ben"]
+    assert traces() == []
 
 
 def test_a_page_that_was_opened_before_writes_nothing_back(

@@ -1,6 +1,6 @@
 """Uploaded files: rows written down, mended, confirmed and invited, on both databases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class Typed(NamedTuple):
     email: str = ""
     phone: str = ""
     extra: bool = False
+    beyond: Sequence[str] | None = None
 
 
 def people(count: int, *, start: int = 2) -> list[Typed]:

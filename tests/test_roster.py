@@ -2,7 +2,7 @@
 
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ class Row(NamedTuple):
     email: str = "ada@example.org"
     phone: str = "306 555 0142"
     extra: bool = False
+    beyond: Sequence[str] | None = None
 
 
 def alone(row: Row, **ticks: bool) -> Checked:
@@ -90,10 +91,11 @@ def test_a_problem_that_is_kept_holds_nothing_of_how_it_came_about() -> None:
 
 
 def test_a_row_with_more_cells_than_headings_needs_fixing() -> None:
-    checked = alone(Row(extra=True, email="ada"))
+    checked = alone(Row(extra=True, beyond=["306 555 0143", "b\u202e\nc"], email="ada"))
     assert checked.fate == Fate.NEEDS_FIXING
     assert str(checked.problems["row"]) == (
-        "This row has more cells than the headings. Check that each is in its place"
+        "This row has more cells than there are headings. Left over: 306 555 0143, b c."
+        " Check that each is in its place"
     )
     assert list(checked.problems) == ["email", "row"]
     assert alone(Row(extra=True)).recipient is None

@@ -223,7 +223,15 @@ def test_a_row_with_too_few_cells_has_blanks() -> None:
 def test_a_row_with_too_many_cells_is_marked_unless_those_are_blank() -> None:
     found = rows(HEADINGS + "Ada,Fixture, MD,a@example.org,1\nSam,Fixture,,1,, ,\n,,,,x")
     assert [row.extra for row in found] == [True, False, True]
+    assert [row.beyond for row in found] == [["1"], None, ["x"]]
     assert found[0][1:5] == ("Ada", "Fixture", "MD", "a@example.org")
+
+
+def test_of_cells_beyond_the_headings_only_so_much_is_kept() -> None:
+    ends = (f" a , {'b' * 600},c", ", ,".join("x" * 600), "a" * 499 + ",bc,d", "a" * 500 + ",b")
+    kept = [["a", "b" * 498 + "…"], ["x"] * 500, ["a" * 499, "…"], ["a" * 500]]
+    for end, beyond in zip(ends, kept, strict=True):
+        assert [row.beyond for row in rows(f"First Name,Last Name\nAda,Fixture,{end}")] == [beyond]
 
 
 def test_a_note_beside_the_rows_of_a_workbook_marks_nothing() -> None:

@@ -86,6 +86,8 @@ class ImportRow(Base):
     phone: Mapped[str] = mapped_column(Text)
     extra: Mapped[bool] = mapped_column(default=False)
     """It had more cells than there are headings."""
+    beyond: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """What stood in those."""
     one_name: Mapped[bool] = mapped_column(default=False)
     is_different: Mapped[bool] = mapped_column(default=False)
 

@@ -4,7 +4,7 @@ Pure and streaming: never holds the file, only a piece of it. What the file is s
 its name is not asked. Values are not checked here, see `contacts`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -38,13 +38,16 @@ MEANT = {
 }
 MOST_SHOWN = 6
 LONGEST_SHOWN = 24
+LONGEST_BEYOND = 500
+"""Letters, of all cells beyond the headings: what has slipped is shorter."""
 
 
 class Row(NamedTuple):
     """The cells as typed, "" where there is none. `number` is that of the spreadsheet, from 2.
 
     `extra`: there are more cells than in row 1, so a cell may have slipped: a comma in a name
-    without quotation marks does that. It needs fixing. In a workbook no cell slips.
+    without quotation marks does that. It needs fixing, and what had no place is `beyond`. In a
+    workbook no cell slips.
     """
 
     number: int
@@ -53,6 +56,7 @@ class Row(NamedTuple):
     email: str
     phone: str
     extra: bool = False
+    beyond: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,23 +134,31 @@ def _rows(
     for number, cells in found:
         if not cells:
             continue
-        extra = len(cells) > width and _cut(cells, width)
+        beyond = _cut(cells, width) if len(cells) > width else None
         if len(cells) < width or not has_all:  # the last one stands for missing columns
             cells.extend([""] * (width - len(cells) + 1))
         first, last, email, phone = pick(cells)
-        if not first.strip() and not extra and not "".join(cells).strip():
+        if not first.strip() and not beyond and not "".join(cells).strip():
             continue
         count += 1
         if count > most:
             raise delimited.too_many_rows(most)
-        yield Row(number, first, last, email, phone, extra)
+        if beyond:
+            yield Row(number, first, last, email, phone, True, beyond)
+        else:
+            yield Row(number, first, last, email, phone)
 
 
-def _cut(cells: list[str], width: int) -> bool:
-    """Take off the cells beyond `width`; true if one of them was not blank."""
-    extra = any(map(str.strip, cells[width:]))
+def _cut(cells: list[str], width: int) -> list[str]:
+    """Take off the cells beyond `width`: those which are not blank, up to LONGEST_BEYOND."""
+    beyond, room = [], LONGEST_BEYOND
+    for cell in filter(None, map(str.strip, cells[width:])):
+        beyond.append(cell if len(cell) <= room else cell[: room - 1] + "…")
+        room -= len(cell)
+        if room <= 0:
+            break
     del cells[width:]
-    return extra
+    return beyond
 
 
 def _expected() -> str:

@@ -55,9 +55,14 @@ def _lines(made: Import) -> Iterator[str]:
         number = rows[-1].number
         end_reading()  # a slow reader keeps no transaction open
         yield "".join(
-            export.line([each.first_name, each.last_name, each.email, each.phone, _why(each)])
-            for each in rows
+            export.line([*_cells(each), _why(each), *(each.beyond or ())]) for each in rows
         )
+
+
+def _cells(row: ImportRow) -> tuple[str, ...]:
+    """What stood beyond the headings comes last: uploaded again it still does, until someone has
+    put each cell in its place."""
+    return row.first_name, row.last_name, row.email, row.phone
 
 
 def _why(row: ImportRow) -> str:

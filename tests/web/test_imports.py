@@ -289,7 +289,7 @@ def test_who_has_one_name_only_is_ticked_at_the_last_name(upload: Upload) -> Non
 
 def test_a_row_with_too_many_cells_is_typed_whole(upload: Upload) -> None:
     visitor = upload("Ada,Fixture,ada@example.org,306 555 0142,more")
-    assert "This row has more cells than the headings." in visitor.text
+    assert "This row has more cells than there are headings." in visitor.text
     assert visitor.value("row-2-first_name") == "Ada"
     visitor.submit("Save row 2", form=TO_FIX)
     assert "Row 2: Ready." in visitor.text
@@ -424,6 +424,22 @@ def test_rows_to_fix_are_taken_away_with_their_problems(upload: Upload, app: Fla
     with app.app_context():
         exported = db.session.scalars(select(Activity).filter_by(action=Action.EXPORTED)).one()
         assert exported.details["rows"] == 2
+
+
+def test_what_stands_beyond_the_headings_is_shown_and_taken_away(
+    upload: Upload, cast: Cast
+) -> None:
+    for_jr = "Dee,Smith, Jr,dee@sasktel.net,306 555 0143,+1"
+    visitor = upload(*READY, for_jr)
+    assert "Left over: 306 555 0143, +1. Check that each is in its place" in visitor.text
+    visitor.submit("Download rows to fix", form="#check form:not(#rows-form)")
+    text = visitor.response.get_data().decode()
+    _, cells = text.splitlines()
+    assert cells.startswith("Dee,Smith,Jr,dee@sasktel.net,")
+    assert cells.endswith(",306 555 0143,'+1")
+    visitor.open("/c/northside/invite")
+    again = send(visitor, text, provider=str(cast.osei.id))
+    assert "Left over: 306 555 0143, '+1." in again.text
 
 
 def test_rows_to_fix_read_the_same_once_they_are_uploaded_again(upload: Upload, cast: Cast) -> None:
