@@ -333,7 +333,8 @@ def test_lines_of_a_spreadsheet_are_pasted_into_rows(browser: Browser, site: Sit
         page.evaluate(
             """() => {
                 const data = new DataTransfer()
-                data.setData('text', 'Ada\\tFixture\\tada@example.org\\nBen\\tSample\\n')
+                const lines = ['Prénom\\tNom', 'Ada\\tFixture', '', '\\t', 'Ben\\tSample', '']
+                data.setData('text', lines.join('\\r\\n'))
                 const event = { clipboardData: data, bubbles: true, cancelable: true }
                 document.activeElement.dispatchEvent(new ClipboardEvent('paste', event))
             }"""

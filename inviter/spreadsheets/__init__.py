@@ -4,7 +4,7 @@ Pure and streaming: never holds the file, only a piece of it. What the file is s
 its name is not asked. Values are not checked here, see `contacts`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -14,7 +14,17 @@ from inviter.contacts import N_, fold
 from inviter.spreadsheets import delimited, unreadable, workbooks
 from inviter.spreadsheets.unreadable import Refused
 
-__all__ = ["HEADINGS", "MOST_ROWS", "Refused", "Row", "Sheet", "read"]
+__all__ = [
+    "HEADINGS",
+    "MEANT",
+    "MOST_ROWS",
+    "Refused",
+    "Row",
+    "Sheet",
+    "are_row_1",
+    "meant",
+    "read",
+]
 
 MOST_ROWS = 100_000
 HEADINGS = ("First Name", "Last Name", "Email", "Phone Number")
@@ -36,6 +46,7 @@ MEANT = {
     for heading, others in OTHER_NAMES.items()
     for name in (heading, *others.split(","))
 }
+"""By their letters alone: what each heading may be called."""
 MOST_SHOWN = 6
 LONGEST_SHOWN = 24
 LONGEST_BEYOND = 500
@@ -91,6 +102,19 @@ def read(file: BinaryIO, *, most_rows: int = MOST_ROWS) -> Sheet:
     )
 
 
+def are_row_1(headings: Container[str]) -> bool:
+    """Whether they are those of a list of patients."""
+    return "First Name" in headings and "Last Name" in headings
+
+
+def meant(name: str) -> str:
+    """The heading that this is in row 1, or "".
+
+    Case, accents, blanks and signs do not matter; "Phone 2" is another column than "Phone".
+    """
+    return "" if any(map(str.isdecimal, name)) else MEANT.get(fold(name), "")
+
+
 def _row_1(found: Iterator[tuple[int, list[str]]]) -> list[str]:
     number, names = next(found, (1, []))
     if number == 1 and any(map(str.strip, names)):
@@ -103,22 +127,17 @@ def _columns(names: list[str]) -> dict[str, int]:
     """Where each heading is."""
     columns: dict[str, int] = {}
     for column, name in enumerate(names):
-        heading = _heading(name)
+        heading = meant(name)
         if heading in columns:
             both = _listed([names[columns[heading]], name])
             text = N_("Row 1 has two columns for %(heading)s: %(found)s. Take one out")
             raise Refused("heading-twice", text, heading=heading, found=both)
         if heading:
             columns[heading] = column
-    if "First Name" not in columns or "Last Name" not in columns:
+    if not are_row_1(columns):
         text = N_("Row 1 should be %(expected)s. Your file has: %(found)s")
         raise Refused("row-1", text, expected=_expected(), found=_listed(names))
     return columns
-
-
-def _heading(name: str) -> str:
-    """Case, accents, blanks and signs do not matter; "Phone 2" is another column than "Phone"."""
-    return "" if any(map(str.isdecimal, name)) else MEANT.get(fold(name), "")
 
 
 def _rows(

@@ -875,6 +875,40 @@ def test_lines_pasted_from_a_spreadsheet_become_rows(ana: Visitor) -> None:
     assert ana.page.select("[autofocus]")[0]["id"] == "rows-0-first_name"
 
 
+def pasted(ana: Visitor, text: str) -> list[list[str]]:
+    """First and last name, email and number of each row that comes of it."""
+    ana.open("/c/northside/invite")
+    ana.submit("Paste into rows", form="#invite-form", into="rows-0-first_name", paste=text)
+    names = ("first_name", "last_name", "email", "mobile")
+    count = len(ana.page.select("[name$=-first_name]"))
+    return [[ana.value(f"rows-{n}-{name}") or "" for name in names] for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Given Name\tSurname\nAda\tFixture\n\nBen\tSample",
+        "\nPRÉNOM;Nom de famille;Courriel\nAda;Fixture;\n;;\nBen;Sample;",
+        "MRN,Last name,First name\n1,Fixture,Ada\n2,Sample,Ben",
+        "Ada;Fixture\n \nBen;Sample",
+        'Ada, "Fixture"\nBen, Sample',
+        '"First\nName"\t"Last\nName"\n"Ada\n"\tFixture\nBen\tSample',
+    ],
+)
+def test_pasted_lines_are_parted_and_headed_as_a_file_is(ana: Visitor, text: str) -> None:
+    found = [row[:2] for row in pasted(ana, text)]
+    assert found == [["Ada", "Fixture"], ["Ben", "Sample"]]
+
+
+def test_pasted_lines_without_headings_are_patients(ana: Visitor) -> None:
+    text = "\tFixture\ta@b.ca\nMobile\tSample\n"
+    assert [row[:3] for row in pasted(ana, text)] == [
+        ["", "Fixture", "a@b.ca"],
+        ["Mobile", "Sample", ""],
+    ]
+    assert [row[0] for row in pasted(ana, "First name\nAda\nBen")] == ["Ada", "Ben"]
+
+
 def test_pasted_lines_keep_the_rows_around_them(ana: Visitor) -> None:
     ana.open("/c/northside/invite")
     ana.submit("+ Invite Another Patient", form="#invite-form", **{"rows-0-first_name": "Eve"})
