@@ -339,21 +339,14 @@
   });
   on("change", keep);
 
-  const areHeadings = (line, known) => {
-    const names = line.normalize("NFKD").toLowerCase().split(/[\t,;]/).map((name) => name.replace(/[^\p{L}]/gu, ""));
-    const found = names.filter((name) => known.includes(name)).length;
-    return found > 1 || found === names.filter(Boolean).length;
-  };
-
   // Lines of a spreadsheet: asked about, beside what the browser does with them.
   on("paste", ({ target, clipboardData }) => {
     const ask = byId("paste");
     const text = clipboardData.getData("text");
     const filled = text.split(/[\r\n]+/).filter((line) => /[^\s,;]/.test(line));
     if (filled.length < 2 || !/^rows-.*first_name$/.test(target.id)) return;
-    const count = filled.length - areHeadings(filled[0], ask.dataset.headings.split(" "));
     const [question, lines, yes] = ask.children;
-    question.textContent = count === 1 ? ask.dataset.one : ask.dataset.ask.replace("##", count);
+    question.textContent = ask.dataset.ask.replace("##", filled.length);
     lines.value = text;
     yes.value = target.name;
     ask.hidden = false;

@@ -339,7 +339,7 @@ def test_lines_of_a_spreadsheet_are_pasted_into_rows(browser: Browser, site: Sit
                 document.activeElement.dispatchEvent(new ClipboardEvent('paste', event))
             }"""
         )
-        expect(page.get_by_text("Paste 2 patients into rows?")).to_be_visible()
+        expect(page.get_by_text("Paste 3 lines into rows?")).to_be_visible()
         expect(page.get_by_role("button", name="Paste into rows")).to_be_focused()
         assert violations(page) == []
         page.get_by_role("button", name=answer, exact=True).click()

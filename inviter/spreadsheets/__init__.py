@@ -14,17 +14,7 @@ from inviter.contacts import N_, fold
 from inviter.spreadsheets import delimited, unreadable, workbooks
 from inviter.spreadsheets.unreadable import Refused
 
-__all__ = [
-    "HEADINGS",
-    "MEANT",
-    "MOST_ROWS",
-    "Refused",
-    "Row",
-    "Sheet",
-    "are_row_1",
-    "meant",
-    "read",
-]
+__all__ = ["HEADINGS", "MOST_ROWS", "Refused", "Row", "Sheet", "are_row_1", "meant", "read"]
 
 MOST_ROWS = 100_000
 HEADINGS = ("First Name", "Last Name", "Email", "Phone Number")

@@ -9,7 +9,7 @@ from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
-from inviter import duplicates, holding, inviting, spreadsheets, team
+from inviter import duplicates, holding, inviting, team
 from inviter.db import db
 from inviter.duplicates import Checked, Fate
 from inviter.holding import NoRoom
@@ -208,7 +208,6 @@ def _respond(
         upload_of=lambda: upload or upload_form(),
         notices_of=paused.notices,
         errors=errors,
-        headings=spreadsheets.MEANT,
         listing=invited,
     )
 
