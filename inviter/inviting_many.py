@@ -82,6 +82,7 @@ def cancel(made: Import, *, by: User, now: datetime) -> int:
     if made.state != ImportState.INVITING:
         raise Overtaken
     stopped = imports.ready(made)
+    made.revision += 1  # fewer are left than were shown to who is about to confirm
     quotas.give_back(quotas.FROM_FILES, made.clinic_id, stopped)
     made.state = ImportState.OPEN
     known = {"clinic_id": made.clinic_id, "import_id": made.id}

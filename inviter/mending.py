@@ -16,6 +16,7 @@ from sqlalchemy import select
 from inviter import activity, duplicates, imports, roster
 from inviter.activity import Action
 from inviter.bulk import Reader
+from inviter.contacts import N_, Problem
 from inviter.db import db
 from inviter.models import Import, ImportRow, User
 from inviter.roster import Checked, Fate, Seen
@@ -36,15 +37,17 @@ class Cells(NamedTuple):
     one_name: bool | None = None
     is_different: bool | None = None
     shown: Mapping[str, Any] = MappingProxyType({})
-    """What stood in these cells and ticks, where they were typed over."""
+    """What stood in the cells and ticks that could be typed over."""
 
     @property
     def typed(self) -> dict[str, Any]:
         values = self._asdict()
-        return {name: values[name] for name in TYPED if values[name] is not None}
+        return {name: values[name] for name in (*CELLS, *TICKS) if values[name] is not None}
 
 
-TYPED = ("first_name", "last_name", "email", "phone", "one_name", "is_different")
+CELLS = ("first_name", "last_name", "email", "phone")
+TICKS = ("one_name", "is_different")
+UNCHECKED = Problem("unchecked", N_("Not checked yet: save the row"))
 LINE_BREAK = " ↵ "
 LONGEST_SHOWN = 260
 """Longer cells are cut: they are wrong anyway, and a page of them must be small enough to post."""
@@ -68,8 +71,8 @@ def mend(
 ) -> list[int]:
     """Check these anew as they were typed; the numbers of those that were not.
 
-    What someone else has changed since it was shown is not typed over, nor is a row changed that
-    was left out or invited since. Raises Finished.
+    What someone else has changed since it was shown is neither typed over nor checked unseen, and
+    no row is changed that was left out or invited since. Raises Finished.
 
     A number that is not in the file, and a row of which a patient's wish has left nothing, are
     passed over: pages that were opened before still show it. `saved` is the row that staff saved
@@ -84,13 +87,15 @@ def mend(
         row = imports.row(made, cells.number)
         if row is None or _is_erased(row):
             continue
+        is_changed = _differ(cells, row)
         if _is_overtaken(cells, row):
-            refused.append(cells.number)
+            refused += [cells.number] if is_changed or cells.number == saved else []
         elif row.fate not in imports.DONE:
-            if cells.number == saved or _differ(cells, row):
+            if cells.number == saved or is_changed:
                 row.extra = False  # someone has seen its cells
             names.add(row.name_key)
             _type(cells, row)
+            made.revision += is_changed
             touched.append(row)
     _check_anew(made, touched, names, reader)
     return refused
@@ -107,6 +112,9 @@ def keep(made: Import, rows: Iterable[Cells], *, now: datetime) -> bool:
             continue
         if row.fate == Fate.NEEDS_FIXING and not _is_overtaken(cells, row):
             _type(cells, row)
+            row.extra = False  # someone has seen its cells
+            unchecked = imports.stored({name: UNCHECKED for name in CELLS if name in cells.typed})
+            row.problems = {**(row.problems or {}), **(unchecked or {})}
         else:
             is_all = False
     db.session.flush()
@@ -168,18 +176,16 @@ def _differ(cells: Cells, row: ImportRow) -> bool:
 
 
 def _is_overtaken(cells: Cells, row: ImportRow) -> bool:
-    """Whether someone else has changed what was typed over, or what becomes of the row."""
-    if not _differ(cells, row):
-        return False
-    return row.fate in imports.DONE or any(
-        _stands(row, name) != cells.shown.get(name, _stands(row, name))
-        and getattr(row, name) != value
-        for name, value in cells.typed.items()
+    """Whether what stands was neither shown nor typed by who asks, or the row is decided."""
+    if row.fate in imports.DONE:
+        return _differ(cells, row)
+    seen = ((name, was, cells.typed.get(name, was)) for name, was in cells.shown.items())
+    return any(
+        _shown(getattr(row, name)) not in (_shown(was), _shown(typed)) for name, was, typed in seen
     )
 
 
-def _stands(row: ImportRow, name: str) -> Any:
-    value = getattr(row, name)
+def _shown(value: Any) -> Any:
     return shown(value) if isinstance(value, str) else value
 
 
@@ -190,13 +196,14 @@ def _type(cells: Cells, row: ImportRow) -> None:
 
 def _check_anew(made: Import, rows: Sequence[ImportRow], names: set[str], reader: Reader) -> None:
     """These, and all who have one of the names that they had and have."""
+    before = [row.fate for row in rows]
     for row in rows:
         _keep(row, _check(row, reader))
         names.add(row.name_key)
-    made.revision += bool(rows)
     db.session.flush()
     for name_key in names - {""}:
         _compare(made, name_key, reader)
+    made.revision += before != [row.fate for row in rows]
     db.session.flush()
 
 

@@ -317,20 +317,23 @@
   // What is typed is kept by the server, never here: after a while, or when a field is left.
   let typed = null;
   let keeping = 0;
+  let kept = null; // one at a time, and what saves waits for it
   function keep() {
-    const form = typed;
     clearTimeout(keeping);
+    const form = typed;
+    if (kept) return kept.then(keep);
     typed = null;
     if (!form || !form.isConnected || !navigator.onLine) return;
     const fields = new FormData(form);
-    fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(fields) }).then((answer) => {
+    const done = () => { kept = null; };
+    kept = fetch(form.dataset.draft, { method: "POST", body: new URLSearchParams(fields) }).then((answer) => {
       if (answer.status >= 400) return;
       seen(answer);
-      fields.forEach((value, name) => {
-        const before = form.elements[name + "-shown"];
-        if (before) before.value = value;
+      [...form.elements].filter(({ name }) => name.endsWith("-shown")).forEach((before) => {
+        const name = before.name.slice(0, -6);
+        if (form.elements[name]) before.value = fields.get(name) || "";
       });
-    }, () => {});
+    }).then(done, done);
   }
   on("input", ({ target }) => {
     typed = target.closest("[data-draft]");
@@ -338,6 +341,12 @@
     keeping = setTimeout(keep, 1000);
   });
   on("change", keep);
+  on("htmx:confirm", (event) => {
+    const { elt, issueRequest } = event.detail;
+    if (!kept || !elt.closest("#check")) return;
+    event.preventDefault();
+    kept.then(() => issueRequest(true));
+  });
 
   // Lines of a spreadsheet: asked about, beside what the browser does with them.
   on("paste", ({ target, clipboardData }) => {

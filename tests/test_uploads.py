@@ -1,10 +1,11 @@
 """A file of twenty patients in a real browser: without JavaScript, by touch, by paste."""
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from inviter import clock, imports, team
 from inviter.db import db
@@ -150,6 +151,36 @@ def test_what_is_typed_into_a_row_outlives_the_page(clerk: Person) -> None:
     expect(page.locator("#row-19-last_name")).to_have_value("Short")
     page.get_by_role("button", name="Save all and check again").click()
     expect(page.locator("#show-ready")).to_have_text("Ready (19)")
+    assert clerk.complaints == []
+
+
+def test_a_tick_that_was_set_twice_is_saved(clerk: Person) -> None:
+    page = clerk.page
+    upload(page)
+    for _ in range(3):
+        with page.expect_response("**/keep"):
+            page.locator("#row-19-one_name").click()
+    page.get_by_role("button", name="Save row 19").click()
+    expect(page.get_by_text("Row 19: Ready.").first).to_be_visible()
+    assert clerk.complaints == []
+
+
+def test_ones_own_typing_is_saved_however_slow_the_network_is(clerk: Person) -> None:
+    page = clerk.page
+    upload(page)
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        time.sleep(0.7)
+        route.fulfill(response=answer)
+
+    page.route("**/keep", late)
+    cell = page.locator("#row-20-email")
+    cell.fill("di@late.example.or")
+    cell.dispatch_event("change")
+    cell.press_sequentially("g")
+    cell.press("Enter")
+    expect(page.locator("#show-ready")).to_have_text("Ready (18)")
     assert clerk.complaints == []
 
 

@@ -21,7 +21,7 @@ class ConfirmPage(ImportPage):
 
     def __init__(self, made: Import, key: str, message: str = "") -> None:
         super().__init__(made)
-        self._number = 1
+        self._number, self._changing = 1, None
         self.key = key
         self.has_provider = team.can_be_invited_for(made.provider_id, guards.providers())
         self.room = holding.room(made.clinic_id)

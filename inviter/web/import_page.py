@@ -39,10 +39,13 @@ class Chip:
 class ImportPage:
     """What the templates show. The database is asked once something of it is shown."""
 
-    def __init__(self, made: Import, typed: MultiDict[str, str] | None = None) -> None:
-        """`typed`: what could not be saved, and is shown again."""
+    def __init__(
+        self, made: Import, typed: MultiDict[str, str] | None = None, refused: int | None = None
+    ) -> None:
+        """`typed`: what could not be saved, and is shown again; of this row above all."""
         self._made = made
         self._typed = typed
+        self._changing = refused or addresses.identity(request.values.get("change", ""))
         self._asked = request.values.get("show", "")
         self._number = addresses.number(request.values.get("page", ""))
 
@@ -248,8 +251,7 @@ class ImportPage:
     @cached_property
     def changing(self) -> RowToFix | None:
         """A row that could be invited as it is, or is known, all of which is typed anew."""
-        number = addresses.identity(request.values.get("change", ""))
-        found = next((each for each in self.page.rows if each.number == number), None)
+        found = imports.row(self._made, self._changing) if self._changing else None
         if found is None or not self._may_change(found):
             return None
         return RowToFix(found, self._typed, is_whole=True)

@@ -150,13 +150,14 @@ def again(slug: str, import_id: int) -> BaseResponse:
 @bp.errorhandler(Overtaken)
 def refused(_refusal: Exception) -> Response:
     """Nothing was changed: why, and how the file stands now. What was typed is shown again."""
+    db.session.rollback()
     made = guards.import_or_404((request.view_args or {})["import_id"])
     shown = ImportPage(made, request.form if "row" in request.form else None)
     if shown.is_erased or not (shown.is_inviting or shown.can_mend):
         flash(_("The rows of this file can no longer be changed."), "notice")
     elif shown.is_inviting or (shown.is_done and not shown.to_invite):
         flash(_("Someone has confirmed this file meanwhile: nothing was changed."), "notice")
-        if shown.is_inviting and shown.may_save:
+        if shown.is_inviting and shown.is_fixing:
             flash(_("What you typed can be saved once the patients are invited."), "notice")
     else:
         flash(_("This file has changed meanwhile. Nothing was done: look again."), "notice")
@@ -245,7 +246,8 @@ def _done(made: Import, refused: Sequence[int], **more: int) -> BaseResponse:
         ),
         "notice",
     )
-    return _page(ImportPage(guards.import_or_404(made.id), request.form), 409)
+    shown = ImportPage(guards.import_or_404(made.id), request.form, refused[0])
+    return _page(shown, 409)
 
 
 def _back(made: Import, **more: int) -> BaseResponse:

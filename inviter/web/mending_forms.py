@@ -10,15 +10,13 @@ from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Field, Form, StringField
 
 from inviter import contacts
-from inviter.mending import Cells, shown
+from inviter.mending import CELLS, TICKS, Cells, shown
 from inviter.models import ImportRow
 from inviter.web import addresses
 from inviter.web.forms import Required
 
-CELLS = ("first_name", "last_name", "email", "phone")
 WHOLE_ROW = "row"
 """Under which a problem of the whole row stands."""
-TICKS = ("one_name", "is_different")
 SHOWN = "-shown"
 """Ends the name under which a form tells what stood in a cell or a tick before."""
 MOST_ROWS = 200
@@ -62,14 +60,13 @@ class RowToFix:
         return [self._form[name] for name in CELLS]
 
     def is_wrong(self, cell: Field) -> bool:
-        """Or may be: it is to be typed anew."""
+        """Or may be, or was typed: it is to be typed anew."""
+        stands = shown(getattr(self._row, cell.short_name))
         is_any = self._is_whole or WHOLE_ROW in self._problems
-        return is_any or bool(cell.errors) or bool(self.hint(cell))
+        return is_any or bool(cell.errors or _hint(cell, stands)) or cell.data != stands
 
     def hint(self, cell: Field) -> str:
-        """What may have been meant."""
-        meant = contacts.email_hint(cell.data or "") if cell.short_name == "email" else None
-        return _("Did you mean %(address)s?", address=meant) if meant else ""
+        return _hint(cell, cell.data or "")
 
     def stood(self, field: Field) -> tuple[str, str]:
         """What is posted along, for what is typed over it."""
@@ -133,10 +130,17 @@ def changed(changes: Mapping[str, Sequence[str]] | None) -> list[str]:
     return [_(template, typed=typed) for template, typed in (changes or {}).values()]
 
 
+def _hint(cell: Field, text: str) -> str:
+    """What may have been meant."""
+    meant = contacts.email_hint(text) if cell.short_name == "email" else None
+    return _("Did you mean %(address)s?", address=meant) if meant else ""
+
+
 def _overtaken(row: ImportRow, cell: Field, posted: MultiDict[str, str] | None) -> str:
     """Why what was typed into a cell could not be saved."""
     stands = shown(getattr(row, cell.short_name))
-    if posted is None or posted.get(cell.name + SHOWN, stands) == stands or cell.data == stands:
+    was = shown(posted.get(cell.name + SHOWN, stands)) if posted is not None else stands
+    if stands in (was, cell.data):
         return ""
     return _("Someone has changed this meanwhile, to “%(text)s”.", text=stands)
 

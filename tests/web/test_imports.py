@@ -1102,3 +1102,148 @@ def test_what_was_typed_elsewhere_is_saved_when_a_row_is_put_back(upload: Upload
     data |= {"number": "2", **row(3, email="eve@example.org")}
     visitor.post(f"{visitor.path}/put-back", data)
     assert chips(visitor) == ["Needs fixing (1)", "Ready (1)"]
+
+
+def typing(visitor: Visitor, number: int, shown: str, email: str) -> int:
+    """What is typed into a row's email is kept; the status of the answer. The page stays."""
+    name = f"row-{number}-email"
+    data = {"csrf_token": visitor.csrf_token, "row": str(number), f"{name}-shown": shown}
+    return visitor.client.post(f"{visitor.path}/keep", data={**data, name: email}).status_code
+
+
+class TestWhatNobodyMeant:
+    """Nobody is invited by an address that whoever saved it has not seen; no typing is lost."""
+
+    HINTED = "Cy,,cy@gmial.com,"
+
+    def email(self, app: Flask, number: int) -> str | None:
+        with app.app_context():
+            query = select(ImportRow.email).where(ImportRow.number == number)
+            return db.session.scalar(query)
+
+    def test_what_a_colleague_half_typed_is_not_checked(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(READY[0], BAD_EMAIL)
+        colleague.open(visitor.path)
+        assert typing(visitor, 3, "di@", "di@example.co") == 204
+        colleague.submit("Save all and check again", form=TO_FIX)
+        assert chips(colleague) == ["Needs fixing (1)", "Ready (1)"]
+        assert typing(visitor, 3, "di@example.co", "di@example.com") == 204
+
+    def test_a_row_saved_by_itself_that_a_colleague_types_into_is_refused(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(READY[0], BAD_EMAIL)
+        colleague.open(visitor.path)
+        assert typing(visitor, 3, "di@", "di@example.co") == 204
+        colleague.submit("Save row 3", form=TO_FIX)
+        assert colleague.status == 409
+        assert chips(colleague) == ["Needs fixing (1)", "Ready (1)"]
+
+    def test_a_mended_slip_is_typed_on_after_a_refusal(
+        self, upload: Upload, colleague: Visitor, worker: Worker, app: Flask
+    ) -> None:
+        visitor = upload(READY[0], self.HINTED)
+        confirm(colleague.open(visitor.path))
+        mended = row(3, last_name="Lee", email="cy@gmail.com")
+        visitor.submit("Save row 3", form=TO_FIX, **mended)
+        assert visitor.status == 409
+        assert "What you typed can be saved once the patients are invited." in visitor.text
+        worker()
+        visitor.submit("Save row 3", form=TO_FIX)
+        assert "Row 3: Ready." in visitor.text
+        assert self.email(app, 3) == "cy@gmail.com"
+
+    def test_a_refusal_shows_what_is_not_saved_as_not_saved(
+        self, upload: Upload, colleague: Visitor, worker: Worker, app: Flask
+    ) -> None:
+        visitor = upload(*READY)
+        path = visitor.path
+        visitor.open(f"{path}?show=ready&change=3")
+        confirm(colleague.open(path))
+        worker(1, size=1)
+        colleague.submit("Cancel the rest", form="#progress form")
+        data = {"csrf_token": visitor.csrf_token, "row": "3", "number": "2", "change": "3"}
+        data |= {"row-3-email-shown": "", "row-3-email": "new@example.org", "show": "ready"}
+        visitor.post(f"{path}/leave-out", data)
+        assert visitor.status == 409
+        assert visitor.page.select_one("#row-3-email")["value"] == "new@example.org"  # type: ignore[index]
+        visitor.submit("Save row 3", form=TO_FIX)
+        assert self.email(app, 3) == "new@example.org"
+
+    def test_a_check_from_before_it_was_cancelled_invites_nobody(
+        self, upload: Upload, colleague: Visitor, worker: Worker, app: Flask
+    ) -> None:
+        visitor = upload(*READY, "Di,Test,,")
+        path = visitor.path
+        visitor.follow("#invite-rows")
+        confirm(colleague.open(path))
+        worker(1, size=1)
+        colleague.submit("Cancel the rest", form="#progress form")
+        visitor.submit("Confirm and Invite", form="#confirm-form")
+        worker()
+        assert (visitor.status, count(app)) == (409, 1)
+
+    @pytest.mark.parametrize("email", ["a" * 300 + "@example.org", "di@ex\u2028ample.org", "di\0@"])
+    def test_ones_own_typing_is_never_a_colleagues(self, upload: Upload, email: str) -> None:
+        visitor = upload(READY[0], BAD_EMAIL)
+        assert typing(visitor, 3, "di@", email) == 204
+        assert typing(visitor, 3, email, "di@example.org") == 204
+        mended = row(3, email="di@example.com") | {"row-3-email-shown": "di@example.org"}
+        visitor.submit("Save row 3", form=TO_FIX, **mended)
+        assert "Row 3: Ready." in visitor.text
+
+    def test_a_row_that_a_colleague_made_ready_is_still_shown_with_what_was_typed(
+        self, upload: Upload, colleague: Visitor, app: Flask
+    ) -> None:
+        visitor = upload(READY[0], self.HINTED)
+        colleague.open(visitor.path)
+        colleague.submit("Save row 3", form=TO_FIX, **row(3, last_name="Lee-"))
+        mended = row(3, last_name="Lee", email="cy@gmail.com")
+        visitor.submit("Save row 3", form=TO_FIX, **mended)
+        assert visitor.status == 409
+        assert "Someone has changed this meanwhile, to “Lee-”." in visitor.text
+        visitor.submit("Save row 3", form=TO_FIX)
+        assert "Row 3: Ready." in visitor.text
+        assert self.email(app, 3) == "cy@gmail.com"
+
+    def test_nothing_is_promised_of_a_row_that_is_being_invited(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(*READY)
+        path = visitor.path
+        visitor.open(f"{path}?show=ready&change=2")
+        confirm(colleague.open(path))
+        visitor.submit("Save row 2", form=TO_FIX, **row(2, email="other@example.org"))
+        assert visitor.status == 409
+        assert "can be saved once" not in visitor.text
+
+    def test_a_long_row_whose_cells_were_typed_is_settled_by_save_all(self, upload: Upload) -> None:
+        visitor = upload("Di,Test,di@,306 555 0144,more")
+        path = visitor.path
+        assert typing(visitor, 2, "di@", "di@example.org") == 204
+        visitor.open(path)
+        assert "Not checked yet: save the row" in visitor.text
+        visitor.submit("Save all and check again", form=TO_FIX)
+        assert "Saved. No row needs fixing." in visitor.text
+
+    def test_who_saves_nothing_makes_nobody_check_once_more(
+        self, upload: Upload, colleague: Visitor
+    ) -> None:
+        visitor = upload(*READY, BAD_EMAIL)
+        path = visitor.path
+        visitor.follow("#invite-rows")
+        colleague.open(path).submit("Save all and check again", form=TO_FIX)
+        visitor.submit("Confirm and Invite", form="#confirm-form")
+        assert "0 of 2 invited" in visitor.text
+
+    def test_the_check_names_everyone_whatever_its_address_says(self, upload: Upload) -> None:
+        visitor = upload(*READY)
+        visitor.open(f"{visitor.path}/confirm?change=2")
+        assert "Ada Fixture" in visitor.text
+
+    def test_while_a_row_is_changed_nobody_is_invited_by_how_it_was(self, upload: Upload) -> None:
+        visitor = upload(*READY)
+        visitor.open(f"{visitor.path}?show=ready&change=2")
+        assert not visitor.page.select("#invite-rows, #change-3")
