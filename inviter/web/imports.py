@@ -62,8 +62,9 @@ def keep(slug: str, import_id: int) -> Response:
 @bp.post("/<id:import_id>/leave-out")
 def leave_out(slug: str, import_id: int) -> BaseResponse:
     made, number = guards.import_or_404(import_id), _number()
-    refused = _mend(made, number)  # the others too
-    instead = mending.leave_out(made, number, regions=_regions(), now=g.now)
+    with db.session.begin_nested():  # both or neither
+        refused = _mend(made, number)  # the others too
+        instead = mending.leave_out(made, number, regions=_regions(), now=g.now)
     flash(_("Row %(number)s is left out.", number=number), "list")
     for other in instead:
         words = _("Row %(number)s, the same patient, takes its place.", number=other)
@@ -150,7 +151,6 @@ def again(slug: str, import_id: int) -> BaseResponse:
 @bp.errorhandler(Overtaken)
 def refused(_refusal: Exception) -> Response:
     """Nothing was changed: why, and how the file stands now. What was typed is shown again."""
-    db.session.rollback()
     made = guards.import_or_404((request.view_args or {})["import_id"])
     shown = ImportPage(made, request.form if "row" in request.form else None)
     if shown.is_erased or not (shown.is_inviting or shown.can_mend):
