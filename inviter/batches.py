@@ -17,6 +17,7 @@ from inviter import codes, invitations, roster
 from inviter.bulk import Reader
 from inviter.contacts import Problem
 from inviter.db import any_of, db
+from inviter.duplicates import in_line
 from inviter.imports import TO_INVITE
 from inviter.keys import Keys, new_link_ids
 from inviter.models import Channel, Import, ImportRow, ImportState, Invitation
@@ -41,6 +42,7 @@ class Batch:
     confirmed: tuple[str | None, datetime | None]
     """By which press: after another one the rows may say something else."""
     people: Sequence["One"]
+    """In one order for everyone (`duplicates.in_line`), or two would wait for each other."""
     alike: Mapping[str, Any]
     """What their invitations have in common."""
     to_fix: Mapping[int, Mapping[str, Problem]]
@@ -77,6 +79,7 @@ def prepare(
         return None
     made = secrets.choice(found)
     people, to_fix = _read(_to_invite(made, size or BATCH[db.engine.dialect.name]), reader)
+    people.sort(key=lambda each: (in_line(each[1]), each[1].is_different))
     drawn = _draw(made.clinic_id, len(people), keys, new_code).items()
     links = new_link_ids(len(people))
     at = made.confirmed_at or now

@@ -89,12 +89,12 @@ class Person(NamedTuple):
     phone_typed: str | None
 
 
-def person(random: Random, place: int) -> Person:
-    """Four of five have an email, seven of ten a number, 7 of 100 neither. Of two places below
-    PHONES, the contacts differ."""
+def person(random: Random, place: int, *, with_both: bool = False) -> Person:
+    """Four of five have an email, seven of ten a number, 7 of 100 neither; or all have both. Of two
+    places below PHONES, the contacts differ."""
     first, last = name(random)
     keys = _key(first), _key(last)
-    chance = random.random()
+    chance = 0.0 if with_both else random.random()
     email = f"{keys[0]}.{keys[1]}{place}@{random.choice(DOMAINS)}" if chance < 0.8 else None
     phone, typed = _phone(place) if chance < 0.57 or 0.8 <= chance < 0.93 else (None, None)
     return Person(first, last, " ".join(keys), email, phone, typed)

@@ -55,7 +55,7 @@ LOOK_AGAIN = 0.002  # seconds
 CACHE_KIB = 16_000
 """Of each connection: with SQLite's own 2 MB what many inserts go through is read again."""
 FEW_ROWS = 5_000
-CHECKPOINT_PAGES = 4_000
+CHECKPOINT_PAGES = 16_000
 """By SQLite's own 1,000 each batch of a large file would write the same pages home again."""
 
 read_only: ContextVar[bool] = ContextVar("read_only", default=False)

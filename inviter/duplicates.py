@@ -99,27 +99,38 @@ def known(clinic_id: int, recipients: Sequence[Recipient]) -> list[Met | None]:
 
 
 def known_of_rows(
-    clinic_id: int,
-    import_id: int,
-    people: Mapping[int, Recipient],
-    *,
-    but_by_contact: bool = False,
+    clinic_id: int, import_id: int, people: Mapping[int, Recipient]
 ) -> dict[int, Met]:
-    """As `known`, for rows of a file that are written down; by row number, whoever is known.
+    """As `known`, for rows of a file that are written down; by row number, whoever is known."""
+    return _met_of(people, _namesakes(clinic_id, import_id, people, INVITATIONS_OF_ROWS))
 
-    `but_by_contact` leaves out who is known by name and contact: to whom the unique indexes refuse
-    a second invitation. Most rows have a contact and are then compared with few.
-    """
+
+def known_by_name_of_rows(
+    clinic_id: int, import_id: int, people: Mapping[int, Recipient]
+) -> dict[int, Met]:
+    """The same but for who is known by an invitation with the same contact: to whom the unique
+    indexes refuse a second one. Most rows have a contact and are then compared with few."""
+    met = _met_of(people, _namesakes(clinic_id, import_id, people, BARE_OF_ROWS))
+    bare = {number: who for number, who in people.items() if not (who.email or who.phone)}
+    found = zip(bare, known(clinic_id, list(bare.values())), strict=True)
+    return met | {number: who for number, who in found if who}
+
+
+def _namesakes(
+    clinic_id: int, import_id: int, people: Mapping[int, Recipient], invitations: Any
+) -> Mapping[int, Sequence[Any]]:
+    """By row number."""
     if not people:
         return {}
     here = {"clinic": clinic_id, "file": import_id, "first": min(people), "last": max(people)}
-    there = BARE_OF_ROWS if but_by_contact else INVITATIONS_OF_ROWS
-    namesakes = _grouped((PATIENTS_OF_ROWS, there), here)
-    met = {number: _meet(people[number], found) for number, found in namesakes.items()}
-    if but_by_contact:
-        bare = {number: who for number, who in people.items() if not (who.email or who.phone)}
-        met |= zip(bare, known(clinic_id, list(bare.values())), strict=True)
-    return {number: who for number, who in met.items() if who}
+    return _grouped((PATIENTS_OF_ROWS, invitations), here)
+
+
+def _met_of(
+    people: Mapping[int, Recipient], namesakes: Mapping[int, Sequence[Any]]
+) -> dict[int, Met]:
+    met = ((number, _meet(people[number], found)) for number, found in namesakes.items())
+    return {number: who for number, who in met if who}
 
 
 def _meet(recipient: Recipient, of_the_name: Iterable[Any]) -> Met | None:
@@ -301,7 +312,10 @@ PATIENTS_OF_ROWS = select(ROW.number, *AS_PATIENT).where(
 INVITATIONS_OF_ROWS = select(ROW.number, *AS_INVITED).where(
     *ROWS, *INVITED, INVITATION.name_key == ROW.name_key
 )
-BARE_OF_ROWS = INVITATIONS_OF_ROWS.where(INVITATION.email.is_(None), INVITATION.phone.is_(None))
+BARE_OF_ROWS = INVITATIONS_OF_ROWS.where(
+    *(INVITATION.email.is_(None), INVITATION.phone.is_(None)),
+    INVITATION.twin >= 0,  # always so: SQLite takes their own index then
+)
 
 
 def _invitations_named(

@@ -6,17 +6,19 @@ last that was committed ended. Someone invited meanwhile, by whatever way, is no
 row says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from inviter import activity, duplicates, imports, outbox, quotas
 from inviter.activity import Action
 from inviter.batches import Batch, One
 from inviter.db import change, db, has_grown, locked, new_ids
-from inviter.duplicates import in_line
+from inviter.duplicates import Met
 from inviter.imports import TO_INVITE
 from inviter.many_rows import bulk
 from inviter.models import (
@@ -28,9 +30,10 @@ from inviter.models import (
     Kind,
     User,
 )
-from inviter.roster import Fate
+from inviter.roster import Fate, Recipient
 from inviter.status import DeliveryState
 
+IsMet = Callable[[int, int, Mapping[int, Recipient]], Mapping[int, Met]]
 TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
 
 
@@ -92,11 +95,23 @@ def cancel(made: Import, *, by: User, now: datetime) -> int:
 
 
 def invite(batch: Batch, *, now: datetime) -> int:
-    """Write it, in a transaction that the caller commits; how many rows were decided.
+    """Write it, in a transaction of nothing else that the caller commits; how many rows were
+    decided.
 
     A file of which nothing is left is open again, for what needs fixing. Raises Overtaken; then
     nothing of it may be committed.
     """
+    with suppress(IntegrityError):
+        return _write(batch, now, is_met=duplicates.known_by_name_of_rows)
+    db.session.rollback()
+    try:  # nearly never: someone is known by their contact
+        return _write(batch, now, is_met=duplicates.known_of_rows)
+    except IntegrityError as error:  # another worker has written it, or one of its codes is held
+        raise Overtaken from error
+
+
+def _write(batch: Batch, now: datetime, *, is_met: IsMet) -> int:
+    """Raises IntegrityError where an index refuses someone."""
     made = _hold_for(batch)
     if not (batch.people or batch.to_fix):
         made.state = ImportState.OPEN
@@ -104,7 +119,8 @@ def invite(batch: Batch, *, now: datetime) -> int:
         return 0
     for number, problems in batch.to_fix.items():
         _set(made, [number], fate=Fate.NEEDS_FIXING, problems=imports.stored(problems))
-    if new := _invite_unknown(made, batch):
+    if new := _unknown(made, batch.people, is_met):
+        _insert(made, new, batch.alike)
         _queue(made, new, now)
         numbers = [each.number for each in new]
         ids = made.ids_to - ImportRow.number
@@ -139,38 +155,18 @@ def _hold_for(batch: Batch) -> Import:
     return made
 
 
-def _invite_unknown(made: Import, batch: Batch) -> list[One]:
-    """Those whom the clinic does not know; the rows of the others say who they are.
-
-    In one order for everyone (`duplicates.in_line`), or two would wait for each other. Raises
-    Overtaken where someone was invited, or a code drawn, at this very moment.
-    """
-    new = sorted(
-        batch.people, key=lambda each: (in_line(each.recipient), each.recipient.is_different)
-    )
-    for but_by_contact in (True, False):
-        new = _unknown(made, new, but_by_contact=but_by_contact)
-        twins = duplicates.Twins(made.clinic_id)
-        rows = [(*each.invitation, twins.next(each.recipient)) for each in new]
-        with db.session.begin_nested() as attempt:
-            connection = db.session.connection()  # only asked for here does it set a savepoint
-            into = connection, TABLES[Invitation], INVITATION
-            if bulk(*into, rows, alike=batch.alike, unless_there=True) == len(new):
-                return new
-            attempt.rollback()
-    raise Overtaken
-
-
-def _unknown(made: Import, people: Sequence[One], *, but_by_contact: bool) -> list[One]:
-    known = duplicates.known_of_rows(
-        made.clinic_id,
-        made.id,
-        {each.number: each.recipient for each in people},
-        but_by_contact=but_by_contact,
-    )
+def _unknown(made: Import, people: Sequence[One], is_met: IsMet) -> Sequence[One]:
+    """Whom the clinic does not know; the rows of the others say who they are."""
+    known = is_met(made.clinic_id, made.id, {each.number: each.recipient for each in people})
     for number, met in known.items():
         _set(made, [number], fate=Fate(met.fate), invitation_id=met.invitation_id)
-    return [each for each in people if each.number not in known]
+    return [each for each in people if each.number not in known] if known else people
+
+
+def _insert(made: Import, people: Sequence[One], alike: Mapping[str, Any]) -> None:
+    twins = duplicates.Twins(made.clinic_id)
+    rows = [(*each.invitation, twins.next(each.recipient)) for each in people]
+    bulk(db.session.connection(), TABLES[Invitation], INVITATION, rows, alike=alike)
 
 
 def _queue(made: Import, people: Sequence[One], now: datetime) -> None:

@@ -31,27 +31,25 @@ def bulk(
     tuples: Iterable[Sequence[Any]],
     *,
     alike: Mapping[str, Any] = NOTHING,
-    unless_there: bool = False,
-) -> int:
+) -> None:
     """Insert many rows in the connection's transaction, twice as fast as SQLAlchemy's own way.
 
     Values are as a model holds them, and are written as SQLAlchemy would; `alike` are those that
     are the same in all rows. A column that is not named gets what the database has for it, not the
-    model's default. All are in memory at once. On PostgreSQL errors are the driver's own. How many
-    were inserted: `unless_there` passes over what a unique index refuses.
+    model's default. All are in memory at once.
     """
     rows = _written([_writer(table, name, connection.dialect) for name in columns], tuples)
     if not rows:
-        return 0
+        return
     same = [_literal(table, name, value, connection.dialect) for name, value in alike.items()]
-    names, end = ", ".join(columns), " ON CONFLICT DO NOTHING" if unless_there else ""
+    names = ", ".join(columns)
     start = f"INSERT INTO {table.name} ({', '.join((*columns, *alike))})"
     if connection.dialect.name == "postgresql":
         own, values = _copied(connection, table, names, rows), ", ".join((names, *same))
-        insert_all = f"{start} SELECT {values} FROM {own}{end}"  # noqa: S608  (ours)
-        return connection.exec_driver_sql(insert_all).rowcount
-    marks = ", ".join((*("?" * len(columns)), *same))
-    return connection.exec_driver_sql(f"{start} VALUES ({marks}){end}", rows).rowcount
+        connection.exec_driver_sql(f"{start} SELECT {values} FROM {own}")  # noqa: S608  (ours)
+    else:
+        marks = ", ".join((*("?" * len(columns)), *same))
+        connection.exec_driver_sql(f"{start} VALUES ({marks})", rows)
 
 
 def _written(writers: Sequence[Any], tuples: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
@@ -82,8 +80,8 @@ def _literal(table: Table, name: str, value: Any, dialect: Dialect) -> str:
 
 
 def _copied(connection: Connection, table: Table, names: str, rows: Iterable[Any]) -> str:
-    """A table of the transaction's own with these rows: COPY knows neither ON CONFLICT nor the
-    security of rows."""
+    """A table of the transaction's own with these rows: COPY knows no security of rows. Its errors
+    are the driver's own."""
     own = f"new_{table.name}_{crc32(names.encode()):x}"
     empty = f"SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608  (ours)
     connection.exec_driver_sql(

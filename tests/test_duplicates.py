@@ -33,6 +33,15 @@ def test_neither_names_nor_contacts_are_looked_for_in_the_whole_clinic(
     assert "SCAN invitation" not in found
 
 
+def test_who_has_no_contact_is_looked_for_among_the_few_without(cast: Cast) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("an empty table's plan says nothing on PostgreSQL")
+    with counted() as statements:
+        duplicates.known_by_name_of_rows(cast.northside.id, 1, {2: ADA})
+    among_invited = next(each for each in statements if "FROM import_row, invitation" in each)
+    assert "uq_invitation_twin (clinic_id=? AND name_key=?" in plan(among_invited)
+
+
 def test_who_shares_a_contact_is_found_among_the_invited_and_each_other_in_one_query(
     cast: Cast, keys: Keys
 ) -> None:

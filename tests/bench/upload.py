@@ -1,6 +1,9 @@
 """Uploading a file of 100,000 patients: checking it, and the whole way to their invitations.
 
-    python -m tests.bench.upload [--rows 100000 --seed 1 --rounds 5] [--only sqlite]
+    python -m tests.bench.upload [--rows 100000 --seed 1 --rounds 5] [--only sqlite] [--sparse]
+
+Every patient has an email and a phone number, and so two messages; with `--sparse` as many as at
+a clinic do, with one on average.
 
 P1  the same file, from bytes to a fate for each row, by `spreadsheets` and `roster` and by csv,
     email-validator and phonenumbers with a dict for duplicates; in turn, the ratio of medians, and
@@ -54,7 +57,7 @@ DOMAINS = 400
 """Of one email in ten; the others are at the three of the crowd."""
 
 
-def file_of(rows: int, seed: int) -> bytes:
+def file_of(rows: int, seed: int, *, sparse: bool = False) -> bytes:
     """As a clinic would upload it: some rows twice, some with a mistake."""
     random, written, made = Random(seed), io.StringIO(newline=""), []
     table = csv.writer(written)
@@ -63,7 +66,7 @@ def file_of(rows: int, seed: int) -> bytes:
         if made and random.random() < REPEATED:
             table.writerow(random.choice(made))
             continue
-        who = crowd.person(random, place)
+        who = crowd.person(random, place, with_both=not sparse)
         email, phone = who.email or "", who.phone_typed or ""
         if email and random.random() < 0.1:
             email = f"{email.partition('@')[0]}@clinic{random.randrange(DOMAINS)}.ca"
@@ -357,11 +360,13 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--only", choices=databases.ENGINES)
+    options.add_argument("--sparse", action="store_true")
     options.add_argument("--clerk", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.clerk:
         return write_now_and_then(chosen.clerk)
-    data, rounds = file_of(chosen.rows, chosen.seed), max(5, chosen.rounds)
+    data = file_of(chosen.rows, chosen.seed, sparse=chosen.sparse)
+    rounds = max(5, chosen.rounds)
     check(data, chosen.rows, rounds)
     with databases.folder(None) as folder:
         for engine in [chosen.only] if chosen.only else databases.ENGINES:
