@@ -98,7 +98,7 @@ def record(
 
 
 def record_all(lines: Iterable[dict[str, Any]]) -> None:
-    """Many at once of what the system does, by the names of the columns: far cheaper than each."""
+    """Many at once, by the names of the columns: far cheaper than each."""
     if rows := list(lines):
         db.session.connection().execute(insert(ACTIVITIES), rows)
 

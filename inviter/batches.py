@@ -5,7 +5,7 @@ All that takes time is done here, while only reading: nobody waits to write for 
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -27,8 +27,6 @@ from inviter.scope import across_clinics
 from inviter.spreadsheets import Row
 from inviter.status import Sending
 
-BATCH = {"sqlite": 500, "postgresql": 4000}
-"""SQLite has one writer: so many that whoever writes meanwhile waits some 50 ms at the most."""
 ROW: Any = ImportRow.__table__.c
 
 
@@ -43,10 +41,23 @@ class Batch:
     """By which press: after another one the rows may say something else."""
     people: Sequence["One"]
     """In one order for everyone (`duplicates.in_line`), or two would wait for each other."""
+    code_macs: Collection[str]
+    """What their codes are found by."""
     alike: Mapping[str, Any]
     """What their invitations have in common."""
     to_fix: Mapping[int, Mapping[str, Problem]]
     """What can no longer be read, since a setting has changed; by row number."""
+
+    @property
+    def last(self) -> int:
+        """The number of its last row, where it has any: once it is written none before that is
+        still to be invited."""
+        return max([*self.to_fix, *(each.number for each in self.people)])
+
+    @property
+    def is_end(self) -> bool:
+        """Nothing is left to be invited."""
+        return not (self.people or self.to_fix)
 
 
 class One(NamedTuple):
@@ -65,22 +76,27 @@ def prepare(
     sms: bool,
     now: datetime,
     new_code: Callable[[], str] = codes.random_code,
-    size: int | None = None,
+    size: int = 1000,
+    after: Batch | None = None,
 ) -> Batch | None:
     """Of any confirmed file, so that none waits for all of another; None where there is none.
 
-    Only reads. Without people and without what is to be fixed the file is done.
+    Only reads. `after` is one that is about to be written: what this one says is true once it is.
     """
     waiting = select(Import).where(Import.state == ImportState.INVITING)
     waiting = waiting.options(joinedload(Import.clinic)).execution_options(populate_existing=True)
     with across_clinics():
         found = db.session.scalars(waiting).all()
+    if after and after.is_end:
+        found = [each for each in found if each.id != after.import_id]
     if not found:
         return None
     made = secrets.choice(found)
-    people, to_fix = _read(_to_invite(made, size or BATCH[db.engine.dialect.name]), reader)
+    decided = after.last if after and after.import_id == made.id else 0
+    people, to_fix = _read(_to_invite(made, size, after=decided), reader)
     people.sort(key=lambda each: (in_line(each[1]), each[1].is_different))
-    drawn = _draw(made.clinic_id, len(people), keys, new_code).items()
+    taken = after.code_macs if after else ()
+    drawn = _draw(made.clinic_id, len(people), keys, new_code, taken=taken)
     links = new_link_ids(len(people))
     at = made.confirmed_at or now
     common = _Common(made, keys, at, invitations.expiry(made.clinic, at), sms)
@@ -91,8 +107,9 @@ def prepare(
         (made.confirm_key, made.confirmed_at),
         [
             common.one(*each, *code, link)
-            for each, code, link in zip(people, drawn, links, strict=True)
+            for each, code, link in zip(people, drawn.items(), links, strict=True)
         ],
+        drawn.keys(),
         common.alike(),
         to_fix,
     )
@@ -136,13 +153,14 @@ class _Common:
 NO_PHONE = (None, None, False)
 
 
-def _to_invite(made: Import, size: int) -> list[Any]:
-    """The first of them in the order of the file: each fate by itself, as their index has them."""
+def _to_invite(made: Import, size: int, *, after: int) -> list[Any]:
+    """The next of them in the order of the file: each fate by itself, as their index has them."""
     columns = (ROW.number, ROW.first_name, ROW.last_name, ROW.email, ROW.phone, ROW.extra)
     found: list[Any] = []
     for fate in TO_INVITE:
         query = select(*columns, ROW.one_name, ROW.is_different).where(
-            ROW.clinic_id == made.clinic_id, ROW.import_id == made.id, ROW.fate == fate
+            *(ROW.clinic_id == made.clinic_id, ROW.import_id == made.id, ROW.fate == fate),
+            ROW.number > after,
         )
         found += db.session.execute(query.order_by(ROW.number).limit(size)).all()
     return sorted(found, key=lambda row: row.number)[:size]
@@ -163,8 +181,16 @@ def _read(
     return people, to_fix
 
 
-def _draw(clinic_id: int, count: int, keys: Keys, new_code: Callable[[], str]) -> dict[str, str]:
-    """So many codes that the clinic does not hold, by what they are found by. Raises OutOfCodes."""
+def _draw(
+    clinic_id: int,
+    count: int,
+    keys: Keys,
+    new_code: Callable[[], str],
+    *,
+    taken: Collection[str] = (),
+) -> dict[str, str]:
+    """So many codes that the clinic does not hold, by what they are found by, and which are none of
+    those that are `taken`. Raises OutOfCodes."""
     drawn: dict[str, str] = {}
     is_of: dict[str, str] = {}  # also under secrets that were replaced
     for _ in range(MOST_DRAWS):
@@ -176,10 +202,10 @@ def _draw(clinic_id: int, count: int, keys: Keys, new_code: Callable[[], str]) -
         held = select(Invitation.code_mac).where(
             Invitation.clinic_id == clinic_id, any_of(Invitation.code_mac, is_of)
         )
-        taken = db.session.scalars(held).all()
-        if not taken:
+        again = [*db.session.scalars(held), *filter(drawn.__contains__, taken)]
+        if not again:
             return drawn
-        for mac in taken:
+        for mac in again:
             drawn.pop(is_of[str(mac)], None)
         is_of = {mac: current for mac, current in is_of.items() if current in drawn}
     raise OutOfCodes(clinic_id)

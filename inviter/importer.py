@@ -7,10 +7,12 @@ Killed at any point it loses nothing and repeats nothing: a batch is one transac
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
 
 from inviter import batches, budgets, drafts, imports, inviting_many, keeping
+from inviter.batches import Batch
 from inviter.bulk import Reader
 from inviter.config import Config
 from inviter.crew import POLL, keep_at
@@ -19,6 +21,9 @@ from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
 
 ERASE_EVERY = 3600  # seconds
+WRITES_FOR = 0.045  # seconds
+"""So long one batch may take where there is one writer: a clerk who saves waits for it."""
+FEWEST_ROWS, FIRST_ROWS, MOST_ROWS = 100, 500, 4000
 
 
 class Importer:
@@ -35,6 +40,9 @@ class Importer:
         self._settings = settings
         self._keys = keys
         self._reader = Reader(settings.sms_regions)
+        self._beside = ThreadPoolExecutor(1)
+        self._ahead: Future[Batch | None] | None = None
+        self._size = FIRST_ROWS
         self._stopping = threading.Event()
         self._erased = float("-inf")
 
@@ -46,20 +54,17 @@ class Importer:
         self._stopping.set()
 
     def work_once(self, *, now: datetime | None = None) -> bool:
-        """One batch of one file; whether there was any. `now` is the database's unless given."""
+        """One batch of one file; whether there was any. `now` is the database's unless given.
+
+        Raises Overtaken where what was made ready can't be written: the next call begins anew.
+        """
         with self._context():
             now = now or server_now()
-            with reading():
-                batch = batches.prepare(
-                    keys=self._keys,
-                    reader=self._reader,
-                    sms=self._settings.sms != "off",
-                    now=now,
-                )
+            asked, self._ahead = self._ahead or self._ask(now), None
+            batch = asked.result()
             if batch is None:
                 return False
-            inviting_many.invite(batch, now=now)
-            db.session.commit()
+            self._ahead = self._write(batch, now)
             return True
 
     def erase_old(self, *, now: datetime | None = None) -> None:
@@ -73,6 +78,37 @@ class Importer:
                 for _ in erase(now=now):
                     db.session.commit()
 
+    def _write(self, batch: Batch, now: datetime) -> Future[Batch | None] | None:
+        """Commit it; meanwhile the next one is made ready.
+
+        On SQLite not before it is about to be committed: each of its rows would wait for Python's
+        lock, and others for all of them.
+        """
+        has_one_writer = db.engine.dialect.name == "sqlite"
+        ahead = None if has_one_writer else self._ask(now, after=batch)
+        db.session.connection()  # from here on others wait
+        began = time.monotonic()
+        inviting_many.invite(batch, now=now)
+        ahead = ahead or self._ask(now, after=batch)
+        db.session.commit()
+        if has_one_writer and len(batch.people) >= self._size:
+            self._size = paced(self._size, time.monotonic() - began)
+        return ahead
+
+    def _ask(self, now: datetime, *, after: Batch | None = None) -> Future[Batch | None]:
+        return self._beside.submit(self._prepare, now, after)
+
+    def _prepare(self, now: datetime, after: Batch | None) -> Batch | None:
+        with self._context(), reading():
+            return batches.prepare(
+                keys=self._keys,
+                reader=self._reader,
+                sms=self._settings.sms != "off",
+                now=now,
+                size=self._size if db.engine.dialect.name == "sqlite" else MOST_ROWS,
+                after=after,
+            )
+
     def _work(self) -> float:
         if time.monotonic() - self._erased > ERASE_EVERY:
             self._erased = time.monotonic()  # also where that fails: inviting goes on
@@ -81,3 +117,10 @@ class Importer:
             return 0 if self.work_once() else POLL
         except Overtaken:  # another worker was first, or a person: the next pass sees it
             return POLL
+
+
+def paced(rows: int, seconds: float) -> int:
+    """How many rows the next batch may have, after one of so many took so long to be written. A
+    disk that is slow for a moment is not followed at once."""
+    wanted = rows * min(max(WRITES_FOR / seconds, 0.7), 1.2)
+    return round(min(max(wanted, FEWEST_ROWS), MOST_ROWS))

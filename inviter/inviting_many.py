@@ -113,7 +113,7 @@ def invite(batch: Batch, *, now: datetime) -> int:
 def _write(batch: Batch, now: datetime, *, is_met: IsMet) -> int:
     """Raises IntegrityError where an index refuses someone."""
     made = _hold_for(batch)
-    if not (batch.people or batch.to_fix):
+    if batch.is_end:
         made.state = ImportState.OPEN
         db.session.flush()
         return 0
@@ -198,10 +198,9 @@ def _set(made: Import, numbers: Sequence[int], **values: Any) -> int:
 
 def _record(made: Import, count: int, now: datetime) -> None:
     """One line for a batch."""
-    by = db.session.get(User, made.confirmed_by_id)
-    known = {"clinic_id": made.clinic_id, "import_id": made.id}
-    activity.record(Action.IMPORTED, by=by, now=now, count=count, **known)
-    db.session.flush()
+    line = {"clinic_id": made.clinic_id, "at": now, "by_id": made.confirmed_by_id}
+    details = {"import_id": made.id, "count": count}
+    activity.record_all([line | {"action": Action.IMPORTED, "details": details}])
 
 
 def _hold(made: Import) -> None:

@@ -6,10 +6,20 @@ from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
-from inviter import activity, duplicates, imports, invitations, inviting_many, mending, roster
-from inviter.db import db
+import app as composition
+from inviter import (
+    activity,
+    duplicates,
+    imports,
+    invitations,
+    inviting_many,
+    mending,
+    roster,
+)
+from inviter.db import change, db
+from inviter.importer import FEWEST_ROWS, MOST_ROWS, WRITES_FOR, Importer, paced
 from inviter.inviting_many import Overtaken
 from inviter.keys import Keys
 from inviter.mending import Cells, Finished
@@ -506,6 +516,43 @@ class TestInviting:
         work(keys, now)
         assert count(Invitation) == count(Delivery) == 5
 
+    def test_a_batch_that_is_made_ready_before_the_one_ahead_is_written_goes_on_after_it(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        """With codes that the one ahead does not use, wherever they are drawn again."""
+        made = upload(*people(4), Typed(6, "Di", "Unread"))
+        confirm(made, cast, now)
+        draws = iter(["111111", "222222", "222222", "111111", "333333", "444444", "555555"])
+        first = next_batch(keys, now, size=2, new_code=lambda: next(draws))
+        second = next_batch(keys, now, size=3, after=first, new_code=lambda: next(draws))
+        end = next_batch(keys, now, after=second)
+        assert first
+        assert second
+        assert end
+        assert [each.number for each in second.people] == [6, 4, 5]  # in the order of names
+        assert end.is_end
+        assert next_batch(keys, now, after=end) is None
+        for batch in (first, second, end):
+            inviting_many.invite(batch, now=now)
+            db.session.commit()
+        assert set(fates(made).values()) == {Fate.INVITED}
+        assert made.state == ImportState.OPEN
+
+    def test_a_batch_goes_on_after_rows_that_can_no_longer_be_read(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(*people(2))
+        confirm(made, cast, now)
+        third = ImportRow.clinic_id == made.clinic_id, ImportRow.number == 3
+        change(update(ImportRow).where(*third).values(email="pat@"))
+        db.session.commit()
+        last = next_batch(keys, now)
+        assert last
+        assert (list(last.to_fix), last.last) == ([3], 3)
+        end = next_batch(keys, now, after=last)
+        assert end
+        assert end.is_end
+
     def test_namesakes_whom_staff_told_apart_are_both_invited(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
@@ -588,6 +635,59 @@ class TestInviting:
         confirm(made, cast, now)
         work(keys, now)
         assert count(Invitation) == 2
+
+
+class TestImporter:
+    """The one thread that works on all files."""
+
+    @pytest.fixture
+    def importer(self, app: Flask) -> Importer:
+        made = composition.importer_of(app)
+        made._size = 3
+        return made
+
+    def test_it_makes_the_next_batch_ready_while_one_is_written(
+        self, importer: Importer, upload: Upload, cast: Cast, now: datetime
+    ) -> None:
+        first, other = upload(*people(10)), upload(*people(7, start=20), content="y")
+        for made, key in ((first, KEY), (other, OTHER_KEY)):
+            confirm(made, cast, now, key)
+        db.session.remove()
+        passes = 0
+        while importer.work_once(now=now):
+            passes += 1
+        assert passes >= 4
+        assert count(Invitation) == count(Delivery) == 10
+        told = [*fates(first).values(), *fates(other).values()]
+        assert (told.count(Fate.INVITED), told.count(Fate.ALREADY_INVITED)) == (10, 7)
+
+    def test_what_was_made_ready_before_it_was_cancelled_is_not_written(
+        self, importer: Importer, upload: Upload, cast: Cast, now: datetime
+    ) -> None:
+        if db.engine.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL takes these rows at once, and nothing is ahead")
+        made = upload(*people(10))
+        confirm(made, cast, now)
+        db.session.remove()
+        assert importer.work_once(now=now)
+        inviting_many.cancel(made := held(made), by=cast.ana, now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            importer.work_once(now=now)
+        assert not importer.work_once(now=now)
+        assert list(fates(made).values()).count(Fate.INVITED) == 3
+
+    def test_a_batch_that_takes_long_makes_the_next_ones_smaller_within_bounds(self) -> None:
+        assert paced(1000, WRITES_FOR) == 1000
+        assert 700 <= paced(1000, WRITES_FOR * 9) < 1000 < paced(1000, WRITES_FOR / 9) <= 1200
+        assert paced(FEWEST_ROWS, 60) == FEWEST_ROWS
+        assert paced(MOST_ROWS, 0.001) == MOST_ROWS
+
+
+def held(made: Import) -> Import:
+    """In this session."""
+    found = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
+    return db.session.scalars(found).one()
 
 
 def test_two_uploads_of_the_same_people_in_opposite_orders_invite_each_once(
