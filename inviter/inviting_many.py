@@ -126,9 +126,12 @@ def _write(batch: Batch, now: datetime, *, is_met: IsMet) -> int:
         ids = made.ids_to - ImportRow.number
         if _set(made, numbers, fate=Fate.INVITED, invitation_id=ids) != len(new):
             raise Overtaken
+    decided = len(batch.people) + len(batch.to_fix)
+    if decided > len(new):
+        quotas.give_back(quotas.FROM_FILES, made.clinic_id, decided - len(new))
     _record(made, len(new), now)
     has_grown(Invitation, Delivery)
-    return len(batch.people) + len(batch.to_fix)
+    return decided
 
 
 INVITATION = (

@@ -624,6 +624,26 @@ class TestInviting:
         db.session.commit()
         press(other, KEY)
 
+    def test_who_turns_out_to_be_known_or_unreadable_is_given_back_to_what_a_clinic_may_invite(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        def press(made: Import, key: str) -> None:
+            inviting_many.confirm(made, key=key, by=cast.ana, now=now, most=4)
+            db.session.commit()
+
+        made, other = upload(*people(4)), upload(*people(2, start=12), content="y")
+        who = recipient("Pat Testba", email="p1@example.org")
+        invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
+        third = ImportRow.clinic_id == made.clinic_id, ImportRow.number == 4
+        change(update(ImportRow).where(*third).values(email="pat@"))
+        db.session.commit()
+        press(made, KEY)
+        with pytest.raises(TooMany):
+            press(other, OTHER_KEY)
+        db.session.rollback()
+        work(keys, now)
+        press(other, OTHER_KEY)
+
     def test_nobody_is_known_by_what_the_file_says_of_others(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
