@@ -48,16 +48,23 @@ class Batch:
     to_fix: Mapping[int, Mapping[str, Problem]]
     """What can no longer be read, since a setting has changed; by row number."""
 
+    size: int
+    """How many rows were asked for."""
+
     @property
-    def last(self) -> int:
-        """The number of its last row, where it has any: once it is written none before that is
-        still to be invited."""
-        return max([*self.to_fix, *(each.number for each in self.people)])
+    def count(self) -> int:
+        return len(self.people) + len(self.to_fix)
 
     @property
     def is_end(self) -> bool:
         """Nothing is left to be invited."""
-        return not (self.people or self.to_fix)
+        return self.count == 0
+
+    @property
+    def last(self) -> int:
+        """The number of its last row, where it has any. It began at the first that was left: once
+        it is written none before that is still to be invited."""
+        return max([*self.to_fix, *(each.number for each in self.people)])
 
 
 class One(NamedTuple):
@@ -109,9 +116,10 @@ def prepare(
             common.one(*each, *code, link)
             for each, code, link in zip(people, drawn.items(), links, strict=True)
         ],
-        drawn.keys(),
+        frozenset(drawn),
         common.alike(),
         to_fix,
+        size,
     )
 
 

@@ -56,7 +56,8 @@ CACHE_KIB = 16_000
 """Of each connection: with SQLite's own 2 MB what many inserts go through is read again."""
 FEW_ROWS = 5_000
 CHECKPOINT_PAGES = 16_000
-"""By SQLite's own 1,000 each batch of a large file would write the same pages home again."""
+"""64 MB: by SQLite's own 1,000 each batch of a large file would write the same pages home again."""
+PAGE = 4096  # bytes
 
 read_only: ContextVar[bool] = ContextVar("read_only", default=False)
 """Set for requests that only read: the database holds them to it, and on SQLite they do not wait
@@ -160,10 +161,12 @@ def insert(table: Any) -> Any:
     return sqlite.insert(table)
 
 
-def change(statement: Any) -> int:
-    """Execute an INSERT or UPDATE that carries its own condition; how many rows met it."""
+def change(statement: Any, values: Any = None) -> int:
+    """Execute an INSERT or UPDATE that carries its own condition; how many rows met it. `values`
+    are those of its parameters, or a list of them."""
     options = {"synchronize_session": False, "preserve_rowcount": True}
-    return int(db.session.execute(statement, execution_options=options).rowcount)  # type: ignore[attr-defined]
+    done: Any = db.session.execute(statement, values, execution_options=options)
+    return int(done.rowcount)
 
 
 def any_of(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
@@ -295,6 +298,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         f"cache_size = {-CACHE_KIB}",
         f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"journal_size_limit = {CHECKPOINT_PAGES * PAGE}",
         f"busy_timeout = {BUSY_TIMEOUT * 1000:.0f}",
     ):
         connection.execute(f"PRAGMA {pragma}")

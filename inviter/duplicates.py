@@ -17,7 +17,7 @@ from sqlalchemy.orm import joinedload
 from inviter import roster
 from inviter.contacts import Phone
 from inviter.db import db
-from inviter.models import Clinic, ImportRow, Invitation, Patient
+from inviter.models import Clinic, Import, ImportRow, Invitation, Patient
 from inviter.roster import Recipient
 
 MOST_SHARING = 1000
@@ -98,31 +98,27 @@ def known(clinic_id: int, recipients: Sequence[Recipient]) -> list[Met | None]:
     return [_meet(each, by_name.get(each.name_key, ())) for each in recipients]
 
 
-def known_of_rows(
-    clinic_id: int, import_id: int, people: Mapping[int, Recipient]
-) -> dict[int, Met]:
+def known_of_rows(made: Import, people: Mapping[int, Recipient]) -> dict[int, Met]:
     """As `known`, for rows of a file that are written down; by row number, whoever is known."""
-    return _met_of(people, _namesakes(clinic_id, import_id, people, INVITATIONS_OF_ROWS))
+    return _met_of(people, _namesakes(made, people, INVITATIONS_OF_ROWS))
 
 
-def known_by_name_of_rows(
-    clinic_id: int, import_id: int, people: Mapping[int, Recipient]
-) -> dict[int, Met]:
+def known_by_name_of_rows(made: Import, people: Mapping[int, Recipient]) -> dict[int, Met]:
     """The same but for who is known by an invitation with the same contact: to whom the unique
     indexes refuse a second one. Most rows have a contact and are then compared with few."""
-    met = _met_of(people, _namesakes(clinic_id, import_id, people, BARE_OF_ROWS))
+    met = _met_of(people, _namesakes(made, people, BARE_OF_ROWS))
     bare = {number: who for number, who in people.items() if not (who.email or who.phone)}
-    found = zip(bare, known(clinic_id, list(bare.values())), strict=True)
+    found = zip(bare, known(made.clinic_id, list(bare.values())), strict=True)
     return met | {number: who for number, who in found if who}
 
 
 def _namesakes(
-    clinic_id: int, import_id: int, people: Mapping[int, Recipient], invitations: Any
+    made: Import, people: Mapping[int, Recipient], invitations: Any
 ) -> Mapping[int, Sequence[Any]]:
     """By row number."""
     if not people:
         return {}
-    here = {"clinic": clinic_id, "file": import_id, "first": min(people), "last": max(people)}
+    here = {"clinic": made.clinic_id, "file": made.id, "first": min(people), "last": max(people)}
     return _grouped((PATIENTS_OF_ROWS, invitations), here)
 
 

@@ -22,8 +22,10 @@ from inviter.keys import Keys
 
 ERASE_EVERY = 3600  # seconds
 WRITES_FOR = 0.045  # seconds
-"""So long one batch may take where there is one writer: a clerk who saves waits for it."""
-FEWEST_ROWS, FIRST_ROWS, MOST_ROWS = 100, 500, 4000
+"""So long a batch should take where there is one writer: a clerk who saves waits for it."""
+FIRST_ROWS = {"sqlite": 500, "postgresql": 4000}
+FEWEST_ROWS, MOST_ROWS = 100, 4000
+REST_EVERY = 8  # batches
 
 
 class Importer:
@@ -42,13 +44,15 @@ class Importer:
         self._reader = Reader(settings.sms_regions)
         self._beside = ThreadPoolExecutor(1)
         self._ahead: Future[Batch | None] | None = None
-        self._size = FIRST_ROWS
+        self._size: int | None = None
+        self._written = 0
         self._stopping = threading.Event()
         self._erased = float("-inf")
 
     def run(self) -> None:
         """Until `stop`; a batch that has begun is finished."""
         keep_at(self._work, self._stopping)
+        self._beside.shutdown()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -81,18 +85,22 @@ class Importer:
     def _write(self, batch: Batch, now: datetime) -> Future[Batch | None] | None:
         """Commit it; meanwhile the next one is made ready.
 
-        On SQLite not before it is about to be committed: each of its rows would wait for Python's
-        lock, and others for all of them.
+        On SQLite only while it is committed: what runs beside it before that makes it slower, and
+        others wait for it. Now and then not at all: who reads then keeps what was written from
+        its place in the file, which grows.
         """
         has_one_writer = db.engine.dialect.name == "sqlite"
+        self._written += 1
+        rests = has_one_writer and self._written % REST_EVERY == 0
         ahead = None if has_one_writer else self._ask(now, after=batch)
         db.session.connection()  # from here on others wait
         began = time.monotonic()
         inviting_many.invite(batch, now=now)
-        ahead = ahead or self._ask(now, after=batch)
+        if not rests:
+            ahead = ahead or self._ask(now, after=batch)
         db.session.commit()
-        if has_one_writer and len(batch.people) >= self._size:
-            self._size = paced(self._size, time.monotonic() - began)
+        if has_one_writer and not rests and batch.count == batch.size:
+            self._size = paced(batch.size, time.monotonic() - began)
         return ahead
 
     def _ask(self, now: datetime, *, after: Batch | None = None) -> Future[Batch | None]:
@@ -105,7 +113,7 @@ class Importer:
                 reader=self._reader,
                 sms=self._settings.sms != "off",
                 now=now,
-                size=self._size if db.engine.dialect.name == "sqlite" else MOST_ROWS,
+                size=self._size or FIRST_ROWS[db.engine.dialect.name],
                 after=after,
             )
 

@@ -84,7 +84,7 @@ def write(made: Import, rows: Sequence[Checked]) -> None:
     its = {"clinic_id": made.clinic_id, "import_id": made.id}
     bulk(connection, TABLE, COLUMNS, map(_values, rows), alike=its | ALIKE)
     people = {each.row.number: each.recipient for each in rows if each.recipient}
-    known = duplicates.known_of_rows(made.clinic_id, made.id, people)
+    known = duplicates.known_of_rows(made, people)
     if known:
         here = {"clinic": made.clinic_id, "file": made.id}
         connection.execute(

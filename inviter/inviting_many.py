@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from inviter import activity, duplicates, imports, outbox, quotas
@@ -19,7 +19,7 @@ from inviter.activity import Action
 from inviter.batches import Batch, One
 from inviter.db import change, db, has_grown, locked, new_ids
 from inviter.duplicates import Met
-from inviter.imports import TO_INVITE
+from inviter.imports import TO_INVITE, stored
 from inviter.many_rows import bulk
 from inviter.models import (
     Delivery,
@@ -30,11 +30,24 @@ from inviter.models import (
     Kind,
     User,
 )
-from inviter.roster import Fate, Recipient
+from inviter.roster import Fate, Recipient, Seen
 from inviter.status import DeliveryState
 
-IsMet = Callable[[int, int, Mapping[int, Recipient]], Mapping[int, Met]]
-TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery)}
+IsMet = Callable[[Import, Mapping[int, Recipient]], Mapping[int, Met]]
+TABLES: Any = {model: model.__table__ for model in (Invitation, Delivery, ImportRow)}
+ROW = TABLES[ImportRow].c
+DECIDE = (
+    update(TABLES[ImportRow])
+    .where(
+        ROW.clinic_id == bindparam("clinic"),
+        ROW.import_id == bindparam("file"),
+        ROW.number == bindparam("row"),
+        or_(*(ROW.fate == fate for fate in TO_INVITE)),  # many at once take no IN
+    )
+    .values(
+        fate=bindparam("becomes"), invitation_id=bindparam("known_as"), problems=bindparam("wrong")
+    )
+)
 
 
 class Overtaken(Exception):
@@ -95,43 +108,48 @@ def cancel(made: Import, *, by: User, now: datetime) -> int:
 
 
 def invite(batch: Batch, *, now: datetime) -> int:
-    """Write it, in a transaction of nothing else that the caller commits; how many rows were
-    decided.
+    """Write it; how many rows were decided. The caller commits, and may have nothing else in the
+    transaction: it is begun anew where an index refuses someone who was not looked for.
 
-    A file of which nothing is left is open again, for what needs fixing. Raises Overtaken; then
-    nothing of it may be committed.
+    A file of which nothing is left is open again, for what needs fixing. Raises Overtaken, or
+    IntegrityError where a code was drawn elsewhere at this very moment; then nothing of it may be
+    committed.
     """
     with suppress(IntegrityError):
         return _write(batch, now, is_met=duplicates.known_by_name_of_rows)
     db.session.rollback()
-    try:  # nearly never: someone is known by their contact
-        return _write(batch, now, is_met=duplicates.known_of_rows)
-    except IntegrityError as error:  # another worker has written it, or one of its codes is held
-        raise Overtaken from error
+    return _write(batch, now, is_met=_known_or_repeated)
 
 
 def _write(batch: Batch, now: datetime, *, is_met: IsMet) -> int:
-    """Raises IntegrityError where an index refuses someone."""
     made = _hold_for(batch)
     if batch.is_end:
         made.state = ImportState.OPEN
         db.session.flush()
         return 0
-    for number, problems in batch.to_fix.items():
-        _set(made, [number], fate=Fate.NEEDS_FIXING, problems=imports.stored(problems))
-    if new := _unknown(made, batch.people, is_met):
+    met = is_met(made, {each.number: each.recipient for each in batch.people})
+    new = [each for each in batch.people if each.number not in met]
+    if _decide(made, batch, met) + _mark(made, new) != batch.count:
+        raise Overtaken
+    if new:
         _insert(made, new, batch.alike)
         _queue(made, new, now)
-        numbers = [each.number for each in new]
-        ids = made.ids_to - ImportRow.number
-        if _set(made, numbers, fate=Fate.INVITED, invitation_id=ids) != len(new):
-            raise Overtaken
-    decided = len(batch.people) + len(batch.to_fix)
-    if decided > len(new):
-        quotas.give_back(quotas.FROM_FILES, made.clinic_id, decided - len(new))
+    if len(new) < batch.count:
+        quotas.give_back(quotas.FROM_FILES, made.clinic_id, batch.count - len(new))
     _record(made, len(new), now)
     has_grown(Invitation, Delivery)
-    return decided
+    return batch.count
+
+
+def _known_or_repeated(made: Import, people: Mapping[int, Recipient]) -> dict[int, Met]:
+    """Whomever the indexes would refuse; also the same person twice, where a setting has changed
+    how rows are read since the file was."""
+    seen, repeated = Seen(), {}
+    for number in sorted(people):
+        if earlier := seen.add(people[number], number):
+            met = duplicates.Fate.ALREADY_INVITED, made.ids_to - earlier.number
+            repeated[number] = Met(*met, earlier.by_name_only)
+    return repeated | duplicates.known_of_rows(made, people)
 
 
 INVITATION = (
@@ -158,12 +176,35 @@ def _hold_for(batch: Batch) -> Import:
     return made
 
 
-def _unknown(made: Import, people: Sequence[One], is_met: IsMet) -> Sequence[One]:
-    """Whom the clinic does not know; the rows of the others say who they are."""
-    known = is_met(made.clinic_id, made.id, {each.number: each.recipient for each in people})
-    for number, met in known.items():
-        _set(made, [number], fate=Fate(met.fate), invitation_id=met.invitation_id)
-    return [each for each in people if each.number not in known] if known else people
+def _decide(made: Import, batch: Batch, met: Mapping[int, Met]) -> int:
+    """Who is not invited: of whom it is known, and whose row needs fixing. How many were still to
+    be invited."""
+    decided: list[dict[str, Any]] = [
+        {"row": number, "becomes": Fate(each.fate), "known_as": each.invitation_id, "wrong": None}
+        for number, each in met.items()
+    ]
+    decided += [
+        {"row": number, "becomes": Fate.NEEDS_FIXING, "known_as": None, "wrong": stored(problems)}
+        for number, problems in batch.to_fix.items()
+    ]
+    here = {"clinic": made.clinic_id, "file": made.id}
+    return change(DECIDE, [here | each for each in decided]) if decided else 0
+
+
+def _mark(made: Import, people: Sequence[One]) -> int:
+    """Their rows, which are all that are left of the batch, as invited; how many were."""
+    if not people:
+        return 0
+    numbers = [each.number for each in people]
+    return change(
+        update(ImportRow)
+        .where(
+            *(ROW.clinic_id == made.clinic_id, ROW.import_id == made.id),
+            ROW.number.between(min(numbers), max(numbers)),
+            ROW.fate.in_(TO_INVITE),
+        )
+        .values(fate=Fate.INVITED, invitation_id=made.ids_to - ROW.number)
+    )
 
 
 def _insert(made: Import, people: Sequence[One], alike: Mapping[str, Any]) -> None:
@@ -186,19 +227,6 @@ def _queue(made: Import, people: Sequence[One], now: datetime) -> None:
     bulk(db.session.connection(), TABLES[Delivery], DELIVERY, rows, alike=alike)
 
 
-def _set(made: Import, numbers: Sequence[int], **values: Any) -> int:
-    """Of rows that are still to be invited; how many were."""
-    return change(
-        update(ImportRow)
-        .where(
-            *_rows_of(made),
-            ImportRow.number.between(min(numbers), max(numbers)),
-            ImportRow.fate.in_(TO_INVITE),
-        )
-        .values(**values)
-    )
-
-
 def _record(made: Import, count: int, now: datetime) -> None:
     """One line for a batch."""
     line = {"clinic_id": made.clinic_id, "at": now, "by_id": made.confirmed_by_id}
@@ -210,7 +238,3 @@ def _hold(made: Import) -> None:
     """As it stands now, until the transaction ends."""
     query = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
     db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()
-
-
-def _rows_of(made: Import) -> tuple[Any, ...]:
-    return ImportRow.clinic_id == made.clinic_id, ImportRow.import_id == made.id

@@ -1,6 +1,7 @@
 """Uploaded files: rows written down, mended, confirmed and invited, on both databases."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -553,6 +554,38 @@ class TestInviting:
         assert end
         assert end.is_end
 
+    def test_who_is_known_is_decided_once_however_often_it_was_made_ready(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(Typed(2, "Ada", "Fixture"), Typed(3, "Bo", "Bare"))
+        for name in ("Ada Fixture", "Bo Bare"):
+            invite(cast.northside, recipient(name), provider=cast.osei, by=cast.ana, keys=keys)
+        confirm(made, cast, now)
+        batches = next_batch(keys, now), next_batch(keys, now)
+        assert batches[0]
+        assert batches[1]
+        inviting_many.invite(batches[0], now=now)
+        db.session.commit()
+        with pytest.raises(Overtaken):
+            inviting_many.invite(batches[1], now=now)
+        db.session.rollback()
+        assert set(fates(made).values()) == {Fate.ALREADY_INVITED}
+
+    def test_rows_that_now_read_as_one_person_are_invited_once(
+        self, upload: Upload, cast: Cast, keys: Keys, now: datetime
+    ) -> None:
+        made = upload(*people(3))
+        alike = ImportRow.clinic_id == made.clinic_id, ImportRow.number == 4
+        first = people(1)[0]
+        cells = {"last_name": first.last_name, "email": first.email}
+        change(update(ImportRow).where(*alike).values(cells))
+        confirm(made, cast, now)
+        work(keys, now)
+        assert list(fates(made).values()) == [Fate.INVITED, Fate.INVITED, Fate.ALREADY_INVITED]
+        row = imports.row(made, 4)
+        assert row is not None
+        assert row.invitation_id == made.ids_to - 2
+
     def test_namesakes_whom_staff_told_apart_are_both_invited(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
@@ -662,40 +695,56 @@ class TestImporter:
 
     @pytest.fixture
     def importer(self, app: Flask) -> Importer:
-        made = composition.importer_of(app)
-        made._size = 3
-        return made
+        return importer_of(app)
 
     def test_it_makes_the_next_batch_ready_while_one_is_written(
         self, importer: Importer, upload: Upload, cast: Cast, now: datetime
     ) -> None:
-        first, other = upload(*people(10)), upload(*people(7, start=20), content="y")
-        for made, key in ((first, KEY), (other, OTHER_KEY)):
-            confirm(made, cast, now, key)
+        made, other = upload(*people(350)), upload(*people(20, start=500), content="y")
+        for each, key in ((made, KEY), (other, OTHER_KEY)):
+            confirm(each, cast, now, key)
         db.session.remove()
         passes = 0
         while importer.work_once(now=now):
             passes += 1
-        assert passes >= 4
-        assert count(Invitation) == count(Delivery) == 10
-        told = [*fates(first).values(), *fates(other).values()]
-        assert (told.count(Fate.INVITED), told.count(Fate.ALREADY_INVITED)) == (10, 7)
+        assert passes > 4
+        assert count(Invitation) == count(Delivery) == 350
+        told = [*fates(made).values(), *fates(other).values()]
+        assert (told.count(Fate.INVITED), told.count(Fate.ALREADY_INVITED)) == (350, 20)
 
     def test_what_was_made_ready_before_it_was_cancelled_is_not_written(
         self, importer: Importer, upload: Upload, cast: Cast, now: datetime
     ) -> None:
-        if db.engine.dialect.name != "sqlite":
-            pytest.skip("PostgreSQL takes these rows at once, and nothing is ahead")
-        made = upload(*people(10))
+        made = upload(*people(250))
         confirm(made, cast, now)
         db.session.remove()
         assert importer.work_once(now=now)
-        inviting_many.cancel(made := held(made), by=cast.ana, now=now)
+        this = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
+        inviting_many.cancel(db.session.scalars(this).one(), by=cast.ana, now=now)
         db.session.commit()
         with pytest.raises(Overtaken):
             importer.work_once(now=now)
         assert not importer.work_once(now=now)
-        assert list(fates(made).values()).count(Fate.INVITED) == 3
+        assert list(fates(made).values()).count(Fate.INVITED) == 100
+
+    def test_two_at_once_invite_each_once(
+        self, app: Flask, upload: Upload, cast: Cast, now: datetime
+    ) -> None:
+        made, other = upload(*people(350)), upload(*people(350, start=500), content="y")
+        for each, key in ((made, KEY), (other, OTHER_KEY)):
+            confirm(each, cast, now, key)
+        db.session.remove()
+
+        def work_on() -> None:
+            importer, found = importer_of(app), True
+            while found:
+                with suppress(Overtaken):
+                    found = importer.work_once(now=now)
+
+        at_once(app, work_on, work_on)
+        assert count(Invitation) == count(Delivery) == 350
+        told = [*fates(made).values(), *fates(other).values()]
+        assert told.count(Fate.INVITED) == told.count(Fate.ALREADY_INVITED) == 350
 
     def test_a_batch_that_takes_long_makes_the_next_ones_smaller_within_bounds(self) -> None:
         assert paced(1000, WRITES_FOR) == 1000
@@ -704,10 +753,11 @@ class TestImporter:
         assert paced(MOST_ROWS, 0.001) == MOST_ROWS
 
 
-def held(made: Import) -> Import:
-    """In this session."""
-    found = select(Import).where(Import.clinic_id == made.clinic_id, Import.id == made.id)
-    return db.session.scalars(found).one()
+def importer_of(app: Flask) -> Importer:
+    """Which writes a hundred rows at a time."""
+    made = composition.importer_of(app)
+    made._size = FEWEST_ROWS
+    return made
 
 
 def test_two_uploads_of_the_same_people_in_opposite_orders_invite_each_once(
