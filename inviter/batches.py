@@ -36,7 +36,6 @@ class Batch:
 
     clinic_id: int
     import_id: int
-    ids_to: int
     confirmed: tuple[str | None, datetime | None]
     """By which press: after another one the rows may say something else."""
     people: Sequence["One"]
@@ -110,7 +109,6 @@ def prepare(
     return Batch(
         made.clinic_id,
         made.id,
-        made.ids_to,
         (made.confirm_key, made.confirmed_at),
         [
             common.one(*each, *code, link)

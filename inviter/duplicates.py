@@ -4,20 +4,18 @@ Same clinic, same folded name, and the same email or phone; or the same name whe
 contact at all. Families share addresses: same contact under another name is another patient.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, and_, bindparam, func, or_, select, true
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
-from inviter import roster
 from inviter.contacts import Phone
 from inviter.db import db
-from inviter.models import Clinic, Import, ImportRow, Invitation, Patient
+from inviter.models import Clinic, Invitation, Patient
 from inviter.roster import Recipient
 
 MOST_SHARING = 1000
@@ -80,70 +78,6 @@ def same_contact(clinic_id: int, recipients: Sequence[Recipient]) -> list[tuple[
     """As `check` says it of each who would be invited, and with the others of these; one query."""
     sharing: list[Invitation | Recipient] = [*_sharing_contact(clinic_id, recipients), *recipients]
     return [_sharing(each, sharing) for each in recipients]
-
-
-class Met(NamedTuple):
-    """As whom the clinic knows someone already."""
-
-    fate: Fate
-    invitation_id: int
-    by_name_only: bool
-
-
-def known(clinic_id: int, recipients: Sequence[Recipient]) -> list[Met | None]:
-    """As `check` of each alone, for some: only ids are read, and no contact is compared with those
-    of others."""
-    here = {"clinic": clinic_id, "names": list({each.name_key for each in recipients})}
-    by_name = _grouped((KNOWN_PATIENTS, KNOWN_INVITATIONS), here) if recipients else {}
-    return [_meet(each, by_name.get(each.name_key, ())) for each in recipients]
-
-
-def known_of_rows(made: Import, people: Mapping[int, Recipient]) -> dict[int, Met]:
-    """As `known`, for rows of a file that are written down; by row number, whoever is known."""
-    return _met_of(people, _namesakes(made, people, INVITATIONS_OF_ROWS))
-
-
-def known_by_name_of_rows(made: Import, people: Mapping[int, Recipient]) -> dict[int, Met]:
-    """The same but for who is known by an invitation with the same contact: to whom the unique
-    indexes refuse a second one. Most rows have a contact and are then compared with few."""
-    met = _met_of(people, _namesakes(made, people, BARE_OF_ROWS))
-    bare = {number: who for number, who in people.items() if not (who.email or who.phone)}
-    found = zip(bare, known(made.clinic_id, list(bare.values())), strict=True)
-    return met | {number: who for number, who in found if who}
-
-
-def _namesakes(
-    made: Import, people: Mapping[int, Recipient], invitations: Any
-) -> Mapping[int, Sequence[Any]]:
-    """By row number."""
-    if not people:
-        return {}
-    here = {"clinic": made.clinic_id, "file": made.id, "first": min(people), "last": max(people)}
-    return _grouped((PATIENTS_OF_ROWS, invitations), here)
-
-
-def _met_of(
-    people: Mapping[int, Recipient], namesakes: Mapping[int, Sequence[Any]]
-) -> dict[int, Met]:
-    met = ((number, _meet(people[number], found)) for number, found in namesakes.items())
-    return {number: who for number, who in met if who}
-
-
-def _meet(recipient: Recipient, of_the_name: Iterable[Any]) -> Met | None:
-    for each in of_the_name:
-        if likeness := _likeness(recipient, each.name_key, each.email, each.phone):
-            fate = Fate.ALREADY_PATIENT if each.has_joined else Fate.ALREADY_INVITED
-            return Met(fate, each.invitation_id, likeness == Likeness.NAME)
-    return None
-
-
-def _grouped(queries: Iterable[Any], here: dict[str, Any]) -> dict[Any, list[Any]]:
-    """By the first column; who has joined counts first."""
-    found: dict[Any, list[Any]] = {}
-    for query in queries:
-        for each in db.session.execute(query, here):
-            found.setdefault(each[0], []).append(each)
-    return found
 
 
 def same_as(
@@ -228,17 +162,17 @@ def _check_one(
 ) -> Checked:
     """The rule of who is the same patient, over what is known."""
     for place, other in enumerate(earlier):
-        if likeness := _likeness(recipient, other.name_key, other.email, other.number):
+        if likeness := likeness_of(recipient, other.name_key, other.email, other.number):
             by_name = likeness == Likeness.NAME
             return Checked(recipient, Fate.REPEATED, repeats=place, by_name_only=by_name)
     for patient in patients:
         theirs = patient.name_key, patient.email, patient.phone
-        if likeness := _likeness(recipient, *theirs, is_apart=patient.invitation_id in apart):
+        if likeness := likeness_of(recipient, *theirs, is_apart=patient.invitation_id in apart):
             by_name = likeness == Likeness.NAME
             return Checked(recipient, Fate.ALREADY_PATIENT, patient=patient, by_name_only=by_name)
     for invitation in invitations:
         mine = invitation.name_key, invitation.email, invitation.phone
-        if likeness := _likeness(recipient, *mine, is_apart=invitation.id in apart):
+        if likeness := likeness_of(recipient, *mine, is_apart=invitation.id in apart):
             joined = next((each for each in patients if each.invitation_id == invitation.id), None)
             fate = Fate.ALREADY_PATIENT if joined else Fate.ALREADY_INVITED
             by_name = likeness == Likeness.NAME
@@ -253,7 +187,7 @@ class Likeness(StrEnum):
     NAME = "name alone"
 
 
-def _likeness(
+def likeness_of(
     one: Recipient, name_key: str, email: str | None, phone: str | None, *, is_apart: bool = False
 ) -> Likeness | None:
     """Same folded name and the same email or phone, or no contact at all on one side."""
@@ -278,40 +212,6 @@ def _shares_contact(one: Recipient, other: Invitation | Recipient) -> bool:
 
 
 LIVE = (Invitation.removed_at.is_(None), Invitation.erased_at.is_(None))
-NAMES: BindParameter[str] = bindparam("names", expanding=True)
-CLINIC, FILE = bindparam("clinic", type_=BigInteger), bindparam("file", type_=BigInteger)
-FIRST, LAST = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
-INVITATION, PATIENT, ROW = Invitation.__table__.c, Patient.__table__.c, ImportRow.__table__.c
-AS_PATIENT = (
-    *(PATIENT.name_key, PATIENT.email, PATIENT.phone, PATIENT.invitation_id),
-    true().label("has_joined"),
-)
-AS_INVITED = (
-    *(INVITATION.name_key, INVITATION.email, INVITATION.phone),
-    INVITATION.id.label("invitation_id"),
-    INVITATION.accepted_at.is_not(None).label("has_joined"),
-)
-PATIENTS = (PATIENT.clinic_id == CLINIC, PATIENT.removed_at.is_(None))
-INVITED = (
-    *(INVITATION.clinic_id == CLINIC, INVITATION.removed_at.is_(None)),
-    INVITATION.erased_at.is_(None),
-)
-ROWS = (
-    *(ROW.clinic_id == CLINIC, ROW.import_id == FILE, ROW.number.between(FIRST, LAST)),
-    ROW.fate.in_((roster.Fate.READY, roster.Fate.CHANGED)),
-)
-KNOWN_PATIENTS = select(*AS_PATIENT).where(*PATIENTS, PATIENT.name_key.in_(NAMES))
-KNOWN_INVITATIONS = select(*AS_INVITED).where(*INVITED, INVITATION.name_key.in_(NAMES))
-PATIENTS_OF_ROWS = select(ROW.number, *AS_PATIENT).where(
-    *ROWS, *PATIENTS, PATIENT.name_key == ROW.name_key
-)
-INVITATIONS_OF_ROWS = select(ROW.number, *AS_INVITED).where(
-    *ROWS, *INVITED, INVITATION.name_key == ROW.name_key
-)
-BARE_OF_ROWS = INVITATIONS_OF_ROWS.where(
-    *(INVITATION.email.is_(None), INVITATION.phone.is_(None)),
-    INVITATION.twin >= 0,  # always so: SQLite takes their own index then
-)
 
 
 def _invitations_named(

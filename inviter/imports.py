@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import joinedload
 
-from inviter import activity, duplicates
+from inviter import activity, known
 from inviter.activity import Action
 from inviter.contacts import Problem
 from inviter.db import change, db, has_grown, new_ids
@@ -48,7 +48,7 @@ KNOWN = (
         ROW.import_id == bindparam("file"),
         ROW.number == bindparam("row"),
     )
-    .values({name: bindparam(name) for name in duplicates.Met._fields})
+    .values({name: bindparam(name) for name in known.Met._fields})
 )
 
 
@@ -84,11 +84,11 @@ def write(made: Import, rows: Sequence[Checked]) -> None:
     its = {"clinic_id": made.clinic_id, "import_id": made.id}
     bulk(connection, TABLE, COLUMNS, map(_values, rows), alike=its | ALIKE)
     people = {each.row.number: each.recipient for each in rows if each.recipient}
-    known = duplicates.known_of_rows(made, people)
-    if known:
+    met = known.of_rows(made, people)
+    if met:
         here = {"clinic": made.clinic_id, "file": made.id}
         connection.execute(
-            KNOWN, [here | {"row": row} | met._asdict() for row, met in known.items()]
+            KNOWN, [here | {"row": row} | each._asdict() for row, each in met.items()]
         )
 
 

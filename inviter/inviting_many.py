@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from inviter import activity, duplicates, imports, outbox, quotas
+from inviter import activity, duplicates, imports, known, outbox, quotas
 from inviter.activity import Action
 from inviter.batches import Batch, One
 from inviter.db import change, db, has_grown, locked, new_ids
-from inviter.duplicates import Met
 from inviter.imports import TO_INVITE, stored
+from inviter.known import Met
 from inviter.many_rows import bulk
 from inviter.models import (
     Delivery,
@@ -116,7 +116,7 @@ def invite(batch: Batch, *, now: datetime) -> int:
     committed.
     """
     with suppress(IntegrityError):
-        return _write(batch, now, is_met=duplicates.known_by_name_of_rows)
+        return _write(batch, now, is_met=known.by_name_of_rows)
     db.session.rollback()
     return _write(batch, now, is_met=_known_or_repeated)
 
@@ -147,9 +147,9 @@ def _known_or_repeated(made: Import, people: Mapping[int, Recipient]) -> dict[in
     seen, repeated = Seen(), {}
     for number in sorted(people):
         if earlier := seen.add(people[number], number):
-            met = duplicates.Fate.ALREADY_INVITED, made.ids_to - earlier.number
-            repeated[number] = Met(*met, earlier.by_name_only)
-    return repeated | duplicates.known_of_rows(made, people)
+            invited = duplicates.Fate.ALREADY_INVITED, made.ids_to - earlier.number
+            repeated[number] = Met(*invited, earlier.by_name_only)
+    return repeated | known.of_rows(made, people)
 
 
 INVITATION = (

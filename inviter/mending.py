@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from inviter import activity, duplicates, imports, roster
+from inviter import activity, duplicates, imports, known, roster
 from inviter.activity import Action
 from inviter.bulk import Reader
 from inviter.contacts import N_, Problem
@@ -234,11 +234,11 @@ def _compare(made: Import, name_key: str, reader: Reader) -> None:
         _keep(row, checked)
         if checked.recipient and checked.fate in imports.TO_INVITE:
             fit.append((row, checked.recipient))
-    met = duplicates.known(made.clinic_id, [who for _, who in fit])
-    for (row, _), known in zip(fit, met, strict=True):
-        if known:
-            row.fate, row.invitation_id = Fate(known.fate), known.invitation_id
-            row.by_name_only = known.by_name_only
+    found = known.of(made.clinic_id, [who for _, who in fit])
+    for (row, _), met in zip(fit, found, strict=True):
+        if met:
+            row.fate, row.invitation_id = Fate(met.fate), met.invitation_id
+            row.by_name_only = met.by_name_only
 
 
 def _named(made: Import, name_key: str) -> Sequence[ImportRow]:

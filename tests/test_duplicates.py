@@ -2,7 +2,7 @@
 
 import pytest
 
-from inviter import duplicates
+from inviter import duplicates, known
 from inviter.db import db
 from inviter.keys import Keys
 from inviter.models import Import
@@ -38,7 +38,7 @@ def test_who_has_no_contact_is_looked_for_among_the_few_without(cast: Cast) -> N
     if db.engine.dialect.name != "sqlite":
         pytest.skip("an empty table's plan says nothing on PostgreSQL")
     with counted() as statements:
-        duplicates.known_by_name_of_rows(Import(clinic_id=cast.northside.id, id=1), {2: ADA})
+        known.by_name_of_rows(Import(clinic_id=cast.northside.id, id=1), {2: ADA})
     among_invited = next(each for each in statements if "FROM import_row, invitation" in each)
     assert "uq_invitation_twin (clinic_id=? AND name_key=?" in plan(among_invited)
 

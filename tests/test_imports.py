@@ -95,8 +95,8 @@ def fates(made: Import) -> dict[int, Fate]:
     return dict(db.session.execute(query.order_by(ImportRow.number)).all())
 
 
-def confirm(made: Import, cast: Cast, now: datetime, key: str = KEY) -> None:
-    inviting_many.confirm(made, key=key, by=cast.ana, now=now)
+def confirm(made: Import, cast: Cast, now: datetime, key: str = KEY, **most: int) -> None:
+    inviting_many.confirm(made, key=key, by=cast.ana, now=now, **most)
     db.session.commit()
 
 
@@ -642,40 +642,32 @@ class TestInviting:
     def test_more_than_the_clinic_may_invite_in_a_day_is_refused_and_what_is_stopped_is_not(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
-        def press(made: Import, key: str) -> None:
-            inviting_many.confirm(made, key=key, by=cast.ana, now=now, most=5)
-            db.session.commit()
-
         made, other = upload(*people(4)), upload(*people(2, start=12), content="y")
         for _ in range(2):
-            press(made, KEY)
+            confirm(made, cast, now, KEY, most=5)
         with pytest.raises(TooMany):
-            press(other, KEY)
+            confirm(other, cast, now, KEY, most=5)
         db.session.rollback()
         invite_batch(keys, now, size=2)
         inviting_many.cancel(made, by=cast.ana, now=now)
         db.session.commit()
-        press(other, KEY)
+        confirm(other, cast, now, KEY, most=5)
 
     def test_who_turns_out_to_be_known_or_unreadable_is_given_back_to_what_a_clinic_may_invite(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime
     ) -> None:
-        def press(made: Import, key: str) -> None:
-            inviting_many.confirm(made, key=key, by=cast.ana, now=now, most=4)
-            db.session.commit()
-
         made, other = upload(*people(4)), upload(*people(2, start=12), content="y")
         who = recipient("Pat Testba", email="p1@example.org")
         invite(cast.northside, who, provider=cast.osei, by=cast.ana, keys=keys)
         third = ImportRow.clinic_id == made.clinic_id, ImportRow.number == 4
         change(update(ImportRow).where(*third).values(email="pat@"))
         db.session.commit()
-        press(made, KEY)
+        confirm(made, cast, now, KEY, most=4)
         with pytest.raises(TooMany):
-            press(other, OTHER_KEY)
+            confirm(other, cast, now, OTHER_KEY, most=4)
         db.session.rollback()
         work(keys, now)
-        press(other, OTHER_KEY)
+        confirm(other, cast, now, OTHER_KEY, most=4)
 
     def test_nobody_is_known_by_what_the_file_says_of_others(
         self, upload: Upload, cast: Cast, keys: Keys, now: datetime

@@ -46,7 +46,7 @@ USE_CASES = (
         "outbox",
         "replies",
     ),
-    *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "mending"),
+    *("batches", "imports", "erasing", "holding", "inviting_many", "keeping", "known", "mending"),
     *("pacing", "patients", "pauses", "quotas", "readdressing", "refusals", "selection"),
     *("rotation", "seals", "second_factor", "settling", "standing", "team", "verifying"),
 )
